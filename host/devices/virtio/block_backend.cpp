@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "devices/virtio/block_backend.h"
+
+#include <cstring>
+
+namespace hartwood {
+
+bool MemoryBackend::read(u64 offset, std::span<u8> to) {
+  std::memcpy(to.data(), bytes_.data() + offset, to.size());
+  return true;
+}
+
+bool MemoryBackend::write(u64 offset, std::span<const u8> from) {
+  if (read_only_) return false;
+  std::memcpy(bytes_.data() + offset, from.data(), from.size());
+  return true;
+}
+
+// Zeroes rather than leaving old bytes, so that runs do not depend on what was there.
+bool MemoryBackend::discard(u64 offset, u64 bytes) { return write_zeroes(offset, bytes, true); }
+
+bool MemoryBackend::write_zeroes(u64 offset, u64 bytes, bool) {
+  if (read_only_) return false;
+  std::memset(bytes_.data() + offset, 0, static_cast<size_t>(bytes));
+  return true;
+}
+
+}  // namespace hartwood

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hart/code_cache.h"
+
+#include <cstring>
+
+namespace hartwood {
+
+CodeCache::CodeCache(GuestMemory& memory, const IsaOptions& isa, u32 pages)
+    : memory_(memory), isa_(isa), capacity_(pages), pages_(new DecodedPage[pages]), buckets_(new u32[kBuckets]()) {}
+
+Insn to_slot(const Decoded& decoded) {
+  Insn slot = decoded.insn;
+  if (decoded.op == Op::none) {
+    slot.op = kSlotIllegal;
+    return slot;
+  }
+  slot.op = static_cast<u16>(static_cast<u16>(decoded.op) + (decoded.length == 2 ? kCompact : 0));
+  if (info(decoded.op).writes_x() && slot.rd == 0) slot.rd = kSinkRegister;
+  return slot;
+}
+
+DecodedPage* CodeCache::find(u64 number) {
+  const u32 bucket = static_cast<u32>(number) & (kBuckets - 1);
+  DecodedPage* found = nullptr;
+  for (u32 at = buckets_[bucket]; at != 0; at = pages_[at - 1].next) {
+    if (pages_[at - 1].page == number) {
+      found = &pages_[at - 1];
+      break;
+    }
+  }
+  if (found == nullptr) {
+    found = take_page(number);
+    reset(*found, number);
+    return found;
+  }
+  const u32 generation = memory_.code_generation(number);
+  if (found->epoch != epoch_ || found->generation != generation) {
+    // Mark before comparing: a write that comes after the comparison counts the generation up.
+    memory_.set_page_state(number, kPageCode);
+    if (std::memcmp(found->bytes, memory_.ram() + (number << kPageShift), kPageBytes) == 0) {
+      found->epoch = epoch_;
+      found->generation = generation;
+    } else {
+      reset(*found, number);
+    }
+  }
+  return found;
+}
+
+DecodedPage* CodeCache::take_page(u64 number) {
+  u32 index;
+  if (used_ < capacity_) {
+    index = used_++;
+  } else {
+    index = victim_;
+    victim_ = (victim_ + 1) % capacity_;
+    u32* link = &buckets_[static_cast<u32>(pages_[index].page) & (kBuckets - 1)];
+    while (*link != index + 1) link = &pages_[*link - 1].next;
+    *link = pages_[index].next;
+  }
+  u32& head = buckets_[static_cast<u32>(number) & (kBuckets - 1)];
+  pages_[index].next = head;
+  head = index + 1;
+  return &pages_[index];
+}
+
+void CodeCache::reset(DecodedPage& page, u64 number) {
+  decoded_pages_++;
+  page.page = number;
+  page.epoch = epoch_;
+  memory_.set_page_state(number, kPageCode);
+  page.generation = memory_.code_generation(number);
+  std::memcpy(page.bytes, memory_.ram() + (number << kPageShift), kPageBytes);
+  std::memset(static_cast<void*>(page.slots), 0, sizeof page.slots);
+  page.slots[DecodedPage::kSlots].op = kSlotPageEnd;
+}
+
+void CodeCache::decode_slot(DecodedPage& page, u32 slot) {
+  const u16 low = load_le<u16>(page.bytes + slot * 2);
+  Insn& to = page.slots[slot];
+  if (instruction_length(low) == 4 && slot == DecodedPage::kSlots - 1) {
+    to.op = kSlotStraddle;
+    return;
+  }
+  const u32 word = instruction_length(low) == 4 ? load_le<u32>(page.bytes + slot * 2) : low;
+  to = to_slot(decode(word, isa_));
+}
+
+}  // namespace hartwood

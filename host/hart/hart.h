@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// One hart: state, run loop, traps, CSRs, memory access. Everything here belongs to the thread that calls run(), except
+// what other threads reach through HartShared by the protocol of shm/attention.h.
+//
+// run() alternates between two things: looking at the attention word (fences, interrupts, timers, mail, stop) and
+// interpreting a slice of instructions in which it does not look. Interrupts are therefore taken only at the ends of
+// slices and after instructions that can make one deliverable, at places that depend on nothing but the instructions
+// retired; that is what makes deterministic mode possible.
+//
+// Files: run.cpp (this loop, WFI, timers, fences), interpreter.cpp (the fast loop), execute.cpp (every instruction that
+// the fast loop leaves out), csr.cpp, trap.cpp (traps, interrupts, returns), access.cpp (slow memory accesses).
+#pragma once
+
+#include "hart/code_cache.h"
+#include "hart/interfaces.h"
+#include "hart/mmu.h"
+#include "hart/tlb.h"
+#include "isa/semantics/memory.h"
+#include "memory/interrupt.h"
+#include "memory/mmio.h"
+#include "shm/attention.h"
+
+namespace hartwood {
+
+struct HartOptions {
+  u32 id = 0;
+  IsaOptions isa;
+  SatpMode largest_mode = SatpMode::sv57;  // largest satp.MODE that the hart accepts
+  u32 code_pages = 1024;                   // predecoded pages, about 21 KiB each
+  u32 slice = 4096;                        // instructions between two looks at the attention word
+  u64 reset_pc = 0;
+  u64 tohost_pa = 0;  // HTIF mailbox, 0: none
+};
+
+struct HartParts {
+  GuestMemory& memory;
+  Bus& bus;
+  AttentionProtocol& attention;
+  Clock& clock;
+  Firmware* firmware = nullptr;
+  Tracer* tracer = nullptr;
+  HostInterface* host = nullptr;
+};
+
+class Hart final : public FenceTarget {
+ public:
+  enum class Exit : u8 {
+    budget,   // executed what was asked
+    mail,     // a message waits for the hart's worker
+    stopped,  // kAttentionStop is set
+    power,    // the machine was powered off, rebooted, crashed or has exited
+  };
+
+  Hart(const HartOptions& options, const HartParts& parts);
+
+  // Executes at most `budget` instructions (trapping ones count). The calling thread becomes the hart's; it sleeps in
+  // WFI and while the hart is stopped by HSM. On return the hart is parked.
+  Exit run(u64 budget);
+
+  HartState& state() { return state_; }
+  const HartState& state() const { return state_; }
+  const HartOptions& options() const { return options_; }
+  u32 id() const { return options_.id; }
+  AttentionProtocol& attention() { return parts_.attention; }
+  GuestMemory& memory() { return parts_.memory; }
+  HartShared& shared() { return shared_; }
+  // To be called after `state()` was changed from outside (reset, load, debugger).
+  void state_changed();
+
+  // The merged interrupt-pending register.
+  u64 mip() const { return mip_; }
+  // For the SBI's implementation: called from Firmware::call only.
+  void set_stimecmp(u64 ticks);
+  void stop_self();      // HSM stop: does not run until started again
+  void suspend_self();   // HSM retentive suspend: as WFI, and others see the state
+  // HSM non-retentive suspend: the interrupt that ends it finds the hart in S-mode at physical address `pc`.
+  void suspend_self_to(u64 pc, u64 opaque);
+  void jump(u64 pc);     // continue there instead of after the ecall
+  void fence_others(u64 harts, const FenceRequest& request);
+
+  // CSR access with the current privilege. False: illegal instruction. Side effects included.
+  bool read_csr(u32 number, u64& value);
+  bool write_csr(u32 number, u64 value);
+
+  // Virtual memory as the hart sees it now, for firmware and debuggers: false on any fault, without a trap.
+  bool peek(u64 va, void* to, unsigned size);
+
+  // FenceTarget
+  void flush(const FenceRequest& request) override;
+  void flush_everything() override;
+
+  u64 traps() const { return traps_; }
+  const Tlb& tlb() const { return tlb_; }
+
+ private:
+  friend struct Eval;
+  friend struct Fast;
+
+  // run.cpp
+  Exit park_and_return(Exit exit);
+  bool handle_attention(Exit& exit);
+  void wait_for_interrupt();
+  void resume();
+  void enter_supervisor(u64 pc, u64 opaque);
+  void refresh_lines();
+  void refresh_timers();
+  void arm_deadline(u64 now);
+  void publish_retired();
+
+  // interpreter.cpp: executes at most `steps` instructions; returns early when something outside must look.
+  void interpret(u32 steps);
+  void interpret_traced(u32 steps);
+  DecodedPage* fetch_page(u64 pc);
+
+  // execute.cpp
+  enum class Flow : u8 { next, jump, trap, leave };
+  Flow execute(const Insn& slot, u64 pc, u32 length, u32 bits, u64& target);
+  // An instruction that lies in two pages. Fetch faults become traps.
+  Flow execute_straddling(u64 pc, u32 low_half, u64& target);
+  bool fetch_half(u64 va, u16& half);
+
+  // access.cpp. False: trap_ is set. Values are zero-extended.
+  bool load_slow(u64 va, unsigned size, u64& value);
+  bool store_slow(u64 va, unsigned size, u64 value);
+  bool access_page(u64 va, unsigned size, Access access, Pa& pa);
+  bool physical_load(Pa pa, u64 va, unsigned size, u64& value);
+  bool physical_store(Pa pa, u64 va, unsigned size, u64 value);
+  bool atomic_address(u64 va, unsigned size, Access access, Pa& pa);
+  bool zero_block(u64 va);
+  void note_tohost(Pa pa);
+  TlbContext data_context() const;
+
+  // trap.cpp
+  void take_trap(u64 pc);
+  void enter_trap(u64 cause, u64 tval, u64 epc, bool interrupt);
+  bool take_interrupt();
+  u64 deliverable() const;
+  bool return_from_machine();
+  bool return_from_supervisor();
+  bool fail(Cause cause, u64 tval) {
+    trap_ = {cause, tval};
+    return false;
+  }
+
+  // csr.cpp
+  u64 read_mstatus() const;
+  void write_mstatus(u64 value, u64 mask);
+  bool counter_allowed(u32 number) const;
+  void write_counter_inhibit(u64 value);
+  void write_satp(u64 value);
+  u64 supervisor_interrupts() const { return state_.mideleg; }
+  bool stimecmp_enabled() const { return state_.menvcfg >> 63; }
+
+  void context_changed() { leave_ = true; }  // translation context, interrupt enables or lines: look again
+  void sync_retired(u32 budget) { state_.retired = end_ - budget; }
+
+  HartOptions options_;
+  HartParts parts_;
+  HartShared& shared_;
+  HartState state_;
+  Tlb tlb_;
+  CodeCache code_;
+
+  // Translations of code pages, by virtual page and privilege.
+  struct FetchEntry {
+    u64 tag;  // va page | privilege | kFetchValid
+    DecodedPage* page;
+  };
+  static constexpr u32 kFetchEntries = 512;
+  static constexpr u64 kFetchValid = 0x800;
+  FetchEntry fetch_[kFetchEntries];
+  void flush_fetch();
+
+  Trap trap_;
+  u64 mip_ = 0;
+  u64 end_ = 0;        // state_.retired once the slice's budget is used up without traps
+  u64 traps_ = 0;
+  bool leave_ = false;       // the fast loop must return
+  bool waiting_ = false;     // in WFI
+  bool jumped_ = false;      // firmware set pc
+  Tlb::Tables tables_{};
+};
+
+}  // namespace hartwood

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one place where the parts meet. A Machine is made from a configuration, given its files, booted once, and then
+// run by the embedder's threads: one calls run_hart(i) for each hart, one run_clock(). Everything else may be called
+// from any thread except where it says otherwise.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "boot/boot_plan.h"
+#include "boot/elf_symbols.h"
+#include "devices/aclint.h"
+#include "devices/goldfish_rtc.h"
+#include "devices/plic.h"
+#include "devices/syscon.h"
+#include "devices/uart16550.h"
+#include "devices/virtio/block.h"
+#include "devices/virtio/console.h"
+#include "devices/virtio/mmio_transport.h"
+#include "devices/virtio/rng.h"
+#include "hart/hart.h"
+#include "machine/config.h"
+#include "machine/parts.h"
+#include "sbi/sbi.h"
+
+namespace hartwood {
+
+struct BootFiles {
+  std::span<const u8> kernel;
+  std::span<const u8> initrd;
+  std::span<const u8> firmware;
+  std::span<const u8> device_tree;  // empty: built from the configuration
+};
+
+class Machine {
+ public:
+  // `shared` outlives the machine and was default-constructed. `clock` null: the platform's time.
+  static Result<std::unique_ptr<Machine>> create(const MachineConfig& config, Platform& platform, MachineShared& shared,
+                                                 Clock* clock = nullptr);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  // Before boot(). At most kMaxDisks, in the order of /dev/vda, vdb ...
+  Status add_disk(std::unique_ptr<BlockBackend> backend);
+  void set_tracer(Tracer* tracer) { tracer_ = tracer; }
+
+  // Places the files and the device tree and sets the harts to their first instruction. Once, on one thread.
+  Status boot(const BootFiles& files);
+
+  // After boot().
+  Hart& hart(u32 index) { return *harts_[index]; }
+  u32 hart_count() const { return config_.harts; }
+  Hart::Exit run_hart(u32 index, u64 budget) { return harts_[index]->run(budget); }
+  // Sets timer bits when deadlines pass, until the machine ends or stop_clock().
+  void run_clock();
+  void stop_clock();
+
+  // Console. Input returns the number of bytes taken.
+  u32 console_input(std::span<const u8> bytes);
+  void console_resize(u16 columns, u16 rows);
+  // The output sink has room again.
+  void console_drained();
+
+  void stop_all();    // every hart leaves run() with Exit::stopped
+  void resume_all();  // ...and may be run again
+  PowerSwitch& power() { return power_; }
+  MachineShared& shared() { return shared_; }
+  GuestMemory& memory() { return *memory_; }
+  AttentionProtocol& attention() { return attention_; }
+  Clock& clock() { return *clock_; }
+  const MachineConfig& config() const { return config_; }
+  // Registers, devices and RAM as a number: two runs of the same execution agree.
+  u64 ram_hash() const;
+  u64 retired() const;
+
+ private:
+  Machine(const MachineConfig& config, Platform& platform, MachineShared& shared, Clock* clock);
+  Status map_devices();
+  Result<std::vector<u8>> device_tree(const BootFiles& files, const Placement& plan);
+  void reset_harts(const Placement& plan);
+  std::vector<std::string> isa_extensions() const;
+
+  class Output final : public ByteSink {
+   public:
+    explicit Output(Platform& platform) : platform_(platform) {}
+    u32 write(std::span<const u8> bytes) override { return platform_.console_output().write(bytes); }
+
+   private:
+    Platform& platform_;
+  };
+  class FirmwarePower final : public PowerControl {
+   public:
+    explicit FirmwarePower(PowerSwitch& power) : power_(power) {}
+    void power_off(u32 code) override { power_.power_off(code); }
+    void reboot() override { power_.reboot(); }
+
+   private:
+    PowerSwitch& power_;
+  };
+  class FirmwareConsole final : public SbiConsole {
+   public:
+    FirmwareConsole(ByteSink& output, ByteSource* input) : output_(output), input_(input) {}
+    u32 write(std::span<const u8> bytes) override { return output_.write(bytes); }
+    u32 read(std::span<u8> to) override { return input_ ? input_->read(to) : 0; }
+
+   private:
+    ByteSink& output_;
+    ByteSource* input_;
+  };
+
+  MachineConfig config_;
+  Platform& platform_;
+  MachineShared& shared_;
+  AttentionProtocol attention_;
+  HartLines lines_;
+  MachineClock own_clock_;
+  Clock* clock_;
+  PowerSwitch power_;
+  Output output_;
+  ConsoleInput input_;
+  std::unique_ptr<GuestMemory> memory_;
+  Bus bus_;
+  IsaOptions isa_;
+
+  Aclint aclint_;
+  Plic plic_;
+  Syscon syscon_;
+  Uart16550 uart_;
+  GoldfishRtc rtc_;
+  VirtioConsole console_;
+  VirtioRng rng_;
+  std::vector<std::unique_ptr<BlockBackend>> disks_;
+  std::vector<std::unique_ptr<VirtioBlock>> blocks_;
+  std::vector<std::unique_ptr<VirtioMmio>> slots_;
+  std::unique_ptr<BootRom> rom_;
+  FirmwarePower firmware_power_;
+  FirmwareConsole firmware_console_;
+  std::unique_ptr<Sbi> sbi_;
+  std::unique_ptr<Htif> htif_;
+  Tracer* tracer_ = nullptr;
+  Pa tohost_;
+  std::vector<std::unique_ptr<Hart>> harts_;
+  bool booted_ = false;
+  Atomic<u32> clock_stop_{0};
+};
+
+}  // namespace hartwood

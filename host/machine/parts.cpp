@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine/parts.h"
+
+#include <algorithm>
+
+namespace hartwood {
+
+void HartLines::set_lines(u32 hart, u32 mask, bool level) {
+  Atomic<u32>& lines = attention_.shared().harts[hart].lines;
+  if (!level) {
+    lines.fetch_and(~mask);
+    // The hart merges the lines again when it next looks; a falling line needs no hurry, but must not be missed.
+    attention_.post(hart, kAttentionInterrupt);
+    return;
+  }
+  if ((lines.fetch_or(mask) & mask) != mask) attention_.post(hart, kAttentionInterrupt);
+}
+
+void HartLines::set_mtimecmp(u32 hart, u64 ticks) {
+  attention_.shared().harts[hart].mtimecmp.store(ticks);
+  attention_.post(hart, kAttentionTimer);
+}
+
+u64 HartLines::mtimecmp(u32 hart) const { return attention_.shared().harts[hart].mtimecmp.load(); }
+u32 HartLines::lines(u32 hart) const { return attention_.shared().harts[hart].lines.load(); }
+
+MachineClock::MachineClock(Platform& platform, MachineShared& shared)
+    : platform_(platform), shared_(shared), start_ns_(platform.monotonic_ns()) {}
+
+u64 MachineClock::ticks() {
+  const u64 now_ns = platform_.monotonic_ns();
+  const u64 now = now_ns > start_ns_ ? (now_ns - start_ns_) / kNanosecondsPerTick : 0;
+  u64 latest = shared_.clock_latest.load();
+  // Pairs with itself on other threads: whoever reads a smaller value returns the largest that was published.
+  while (latest < now) {
+    if (shared_.clock_latest.compare_exchange(latest, now)) return now;
+  }
+  return latest;
+}
+
+void PowerSwitch::end(PowerState state, u32 code) {
+  MachineShared& shared = attention_.shared();
+  u32 on = kPowerOn;
+  // The code first: whoever sees the state finds it.
+  if (shared.power.load() != kPowerOn) return;
+  shared.exit_code.store(code);
+  if (!shared.power.compare_exchange(on, state)) return;
+  shared.event.fetch_add(1);
+  shared.event.notify();
+  for (u32 hart = 0; hart < kMaxHarts; hart++) attention_.post(hart, kAttentionInterrupt);
+  shared.clock_word.fetch_add(1);
+  shared.clock_word.notify();
+}
+
+u32 ConsoleInput::read(std::span<u8> to) {
+  Guard guard(lock_);
+  u32 taken = 0;
+  while (taken < to.size() && read_ != written_) to[taken++] = bytes_[read_++ % kCapacity];
+  return taken;
+}
+
+u32 ConsoleInput::write(std::span<const u8> from) {
+  Guard guard(lock_);
+  u32 taken = 0;
+  while (taken < from.size() && written_ - read_ < kCapacity) bytes_[written_++ % kCapacity] = from[taken++];
+  return taken;
+}
+
+void Htif::answer(u64 value) {
+  if (fromhost_.value != 0) memory_.store<u64>(fromhost_, value);
+}
+
+void Htif::tohost(u64 value) {
+  Guard guard(lock_);
+  const u64 device = value >> 56, command = (value >> 48) & 0xff, payload = value & 0xffff'ffff'ffff;
+  if (device == 0 && command == 0) {
+    if (payload & 1) {
+      power_.end(kPowerExited, static_cast<u32>(payload >> 1));
+      return;
+    }
+    memory_.store<u64>(tohost_, 0);
+    system_call(Pa(payload));
+    return;
+  }
+  memory_.store<u64>(tohost_, 0);
+  if (device == 1 && command == 1) {
+    const u8 byte = static_cast<u8>(payload);
+    console_.write({&byte, 1});
+  }
+  answer(device << 56 | command << 48);
+}
+
+// A block of eight doublewords: number, then arguments. Only write to the two output streams and exit exist here.
+void Htif::system_call(Pa block) {
+  constexpr u64 kWrite = 64, kExit = 93, kNoSuchCall = ~u64{37};  // -ENOSYS
+  u64 number = 0, fd = 0, address = 0, length = 0;
+  if (!memory_.load(block, number) || !memory_.load(block + 8, fd) || !memory_.load(block + 16, address) ||
+      !memory_.load(block + 24, length)) {
+    answer(1);
+    return;
+  }
+  u64 result = kNoSuchCall;
+  if (number == kExit) {
+    power_.end(kPowerExited, static_cast<u32>(fd));
+    return;
+  }
+  if (number == kWrite && (fd == 1 || fd == 2)) {
+    const std::span<const u8> bytes = memory_.readable(Pa(address), length);
+    result = bytes.size();
+    console_.write(bytes);
+  }
+  memory_.store<u64>(block, result);
+  answer(1);
+}
+
+bool BootRom::mmio_read(u64 offset, unsigned size, u64& value) {
+  value = 0;
+  for (unsigned i = 0; i < size; i++) {
+    if (offset + i < bytes_.size()) value |= u64{bytes_[offset + i]} << (8 * i);
+  }
+  return true;
+}
+
+}  // namespace hartwood

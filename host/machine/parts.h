@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small parts that connect harts, devices and platform, each implementing an interface of a lower layer.
+#pragma once
+
+#include "devices/byte_fifo.h"
+#include "hart/interfaces.h"
+#include "machine/platform.h"
+#include "memory/guest_memory.h"
+#include "memory/interrupt.h"
+#include "memory/mmio.h"
+#include "shm/attention.h"
+
+namespace hartwood {
+
+// mip lines and machine timers of the harts, for the interrupt controllers.
+class HartLines final : public HartInterrupts {
+ public:
+  explicit HartLines(AttentionProtocol& attention) : attention_(attention) {}
+  void set_lines(u32 hart, u32 mask, bool level) override;
+  void set_mtimecmp(u32 hart, u64 ticks) override;
+  u64 mtimecmp(u32 hart) const override;
+  u32 lines(u32 hart) const override;
+
+ private:
+  AttentionProtocol& attention_;
+};
+
+// The one clock: the platform's nanoseconds, through a shared maximum so that no two readers see time go back.
+class MachineClock final : public Clock {
+ public:
+  MachineClock(Platform& platform, MachineShared& shared);
+  u64 ticks() override;
+  u64 unix_nanoseconds() override { return platform_.unix_ns(); }
+  static constexpr u64 kNanosecondsPerTick = 1'000'000'000 / kTicksPerSecond;
+
+ private:
+  Platform& platform_;
+  MachineShared& shared_;
+  u64 start_ns_;
+};
+
+// The end of the machine, whoever asks for it: syscon, SBI, HTIF, the embedder.
+class PowerSwitch final : public PowerSink {
+ public:
+  explicit PowerSwitch(AttentionProtocol& attention) : attention_(attention) {}
+  void power_off(u32 code) override { end(kPowerOff, code); }
+  void reboot() override { end(kPowerReboot, 0); }
+  // The first end counts. Wakes every hart, the clock thread and whoever waits on MachineShared::event.
+  void end(PowerState state, u32 code);
+
+ private:
+  AttentionProtocol& attention_;
+};
+
+// Bytes typed at the console, until the guest takes them. Any thread.
+class ConsoleInput final : public ByteSource {
+ public:
+  u32 read(std::span<u8> to) override;
+  // Takes what fits and returns its length.
+  u32 write(std::span<const u8> from);
+
+ private:
+  static constexpr u32 kCapacity = 1u << 16;
+  Lock lock_;
+  u8 bytes_[kCapacity];
+  u32 written_ = 0, read_ = 0;
+};
+
+// HTIF as bare-metal test programs use it: exit codes, console bytes, and the write call.
+class Htif final : public HostInterface {
+ public:
+  Htif(GuestMemory& memory, PowerSwitch& power, ByteSink& console) : memory_(memory), power_(power), console_(console) {}
+  void set_mailboxes(Pa tohost, Pa fromhost) {
+    tohost_ = tohost;
+    fromhost_ = fromhost;
+  }
+  void tohost(u64 value) override;
+
+ private:
+  void system_call(Pa block);
+  void answer(u64 value);
+  GuestMemory& memory_;
+  PowerSwitch& power_;
+  ByteSink& console_;
+  Lock lock_;
+  Pa tohost_, fromhost_;
+};
+
+// The boot ROM's bytes, for firmware that reads them. Harts start behind it, with its results in their registers.
+class BootRom final : public MmioDevice {
+ public:
+  explicit BootRom(std::vector<u8> bytes) : bytes_(std::move(bytes)) {}
+  bool mmio_read(u64 offset, unsigned size, u64& value) override;
+  bool mmio_write(u64, unsigned, u64) override { return false; }
+
+ private:
+  std::vector<u8> bytes_;
+};
+
+}  // namespace hartwood

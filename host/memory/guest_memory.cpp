@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/guest_memory.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#ifndef __wasm__
+#include <sys/mman.h>
+#endif
+
+namespace hartwood {
+namespace {
+
+// Zeroed pages. Natively reserved lazily; in Wasm the linear memory beyond the program starts as zeroes, but a block
+// that malloc reuses does not, so it is cleared there.
+u8* allocate_pages(u64 bytes) {
+#ifdef __wasm__
+  void* block = std::aligned_alloc(kPageBytes, static_cast<size_t>(bytes));
+  return static_cast<u8*>(block);
+#else
+  void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (block == MAP_FAILED) return nullptr;
+  madvise(block, bytes, MADV_HUGEPAGE);
+  return static_cast<u8*>(block);
+#endif
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GuestMemory>> GuestMemory::create(u64 bytes) {
+  if (!is_power_of_two(bytes) || bytes < kMinRamBytes || bytes > kMaxRamBytes)
+    return errorf("memory of %llu MiB is not possible; choose 64, 128, 256, 512, 1024 or 2048 MiB",
+                  static_cast<unsigned long long>(bytes >> 20));
+  std::unique_ptr<GuestMemory> memory(new GuestMemory(bytes));
+  if (memory->ram_ == nullptr)
+    return errorf("no room for %llu MiB of guest memory; choose less memory", static_cast<unsigned long long>(bytes >> 20));
+  return memory;
+}
+
+GuestMemory::GuestMemory(u64 bytes)
+    : size_(bytes),
+      ram_(allocate_pages(bytes)),
+      states_(new std::atomic<u8>[bytes >> kPageShift]()),
+      generations_(new std::atomic<u32>[bytes >> kPageShift]()) {}
+
+GuestMemory::~GuestMemory() {
+#ifdef __wasm__
+  std::free(ram_);
+#else
+  if (ram_ != nullptr) munmap(ram_, size_);
+#endif
+}
+
+std::span<const u8> GuestMemory::readable(Pa pa, u64 bytes) const {
+  if (!contains(pa, bytes)) return {};
+  return {ram_ + offset_of(pa), static_cast<size_t>(bytes)};
+}
+
+std::span<u8> GuestMemory::writable(Pa pa, u64 bytes) {
+  if (!contains(pa, bytes)) return {};
+  if (bytes != 0) note_write(pa, bytes);
+  return {ram_ + offset_of(pa), static_cast<size_t>(bytes)};
+}
+
+bool GuestMemory::read(Pa pa, std::span<u8> to) const {
+  if (!contains(pa, to.size())) return false;
+  std::memcpy(to.data(), ram_ + offset_of(pa), to.size());
+  return true;
+}
+
+bool GuestMemory::write(Pa pa, std::span<const u8> from) {
+  const std::span<u8> to = writable(pa, from.size());
+  if (to.size() != from.size()) return false;
+  if (!from.empty()) std::memcpy(to.data(), from.data(), from.size());
+  return true;
+}
+
+bool GuestMemory::fill(Pa pa, u8 value, u64 bytes) {
+  const std::span<u8> to = writable(pa, bytes);
+  if (to.size() != bytes) return false;
+  if (bytes != 0) std::memset(to.data(), value, to.size());
+  return true;
+}
+
+void GuestMemory::compare_exchange_pair(Pa pa, u64 expected_low, u64 expected_high, u64 low, u64 high, u64& old_low,
+                                        u64& old_high) {
+  Guard guard(pair_lock_);
+  note_write(pa, 16);
+  std::atomic<u64>& first = word<u64>(pa);
+  std::atomic<u64>& second = word<u64>(pa + 8);
+  old_low = first.load();
+  old_high = second.load();
+  if (old_low != expected_low || old_high != expected_high) return;
+  first.store(low);
+  second.store(high);
+}
+
+void GuestMemory::note_page_write(u64 page) {
+  const u8 old = states_[page].fetch_or(kPageDirty);
+  // Pairs with the decoder, which sets kPageCode before it copies the page's bytes: a write that comes later than the
+  // copy finds the bit here and changes the generation that the copy is keyed by.
+  if (old & kPageCode) generations_[page].fetch_add(1);
+}
+
+}  // namespace hartwood

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Guest RAM and the one state byte of each of its pages.
+//
+// RAM is one contiguous block of host memory that begins at guest physical kRamBase. Harts access it in place through
+// their TLBs. Everything else that touches RAM - the page-table walker, atomics, devices, loaders, the debugger - goes
+// through this class, which checks the range and keeps the page states:
+//
+//   code          a hart holds predecoded or translated instructions of this page. A write by the slow path or a
+//                 device counts the page's generation up, which drops them.
+//   watch_read,
+//   watch_write   a debugger watches bytes of this page: never entered into a TLB for that kind of access.
+//   absent        the page's content is not here yet (snapshots that load lazily): an access asks for it first.
+//   dirty         written since the last snapshot. Set by whoever takes write access, so a page in a write TLB is dirty.
+//
+// State bytes are atomic: any thread may set or clear bits. A TLB fill reads the byte after the translation and before
+// the entry is published (hart/mmu.cpp), and a shootdown follows every change that forbids what an entry allowed.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+
+#include "base/bits.h"
+#include "base/result.h"
+#include "base/types.h"
+#include "shm/atomic.h"
+#include "shm/lock.h"
+
+namespace hartwood {
+
+inline constexpr u64 kRamBase = 0x8000'0000;
+inline constexpr u64 kMinRamBytes = u64{64} << 20;
+inline constexpr u64 kMaxRamBytes = u64{2} << 30;
+
+enum PageState : u8 {
+  kPageCode = 1 << 0,
+  kPageWatchRead = 1 << 1,
+  kPageWatchWrite = 1 << 2,
+  kPageAbsent = 1 << 3,
+  kPageDirty = 1 << 4,
+};
+
+class GuestMemory {
+ public:
+  // `bytes`: 64 MiB to 2 GiB, a power of two; another size is an error that lists the accepted ones.
+  static Result<std::unique_ptr<GuestMemory>> create(u64 bytes);
+  ~GuestMemory();
+  GuestMemory(const GuestMemory&) = delete;
+  GuestMemory& operator=(const GuestMemory&) = delete;
+
+  u64 size() const { return size_; }
+  u8* ram() const { return ram_; }  // host address of guest physical kRamBase, page-aligned
+  bool contains(Pa pa, u64 bytes) const {
+    const u64 offset = pa.value - kRamBase;
+    return offset < size_ && bytes <= size_ - offset;
+  }
+  u64 offset_of(Pa pa) const { return pa.value - kRamBase; }
+
+  // Host bytes of [pa, pa + bytes), or an empty span if not all of it is RAM. For reading.
+  std::span<const u8> readable(Pa pa, u64 bytes) const;
+  // The same for writing: marks the pages dirty and counts their generation if they hold code. Ask again for every
+  // request; do not keep the span across guest execution.
+  std::span<u8> writable(Pa pa, u64 bytes);
+
+  // Copies; false and nothing copied if the range is not all RAM.
+  bool read(Pa pa, std::span<u8> to) const;
+  bool write(Pa pa, std::span<const u8> from);
+  bool fill(Pa pa, u8 value, u64 bytes);
+
+  // Little-endian scalars of any alignment, not atomic. load: false if not RAM.
+  template <class T>
+  bool load(Pa pa, T& value) const {
+    if (!contains(pa, sizeof(T))) return false;
+    value = load_le<T>(ram_ + offset_of(pa));
+    return true;
+  }
+  template <class T>
+  bool store(Pa pa, T value) {
+    if (!contains(pa, sizeof(T))) return false;
+    note_write(pa, sizeof(T));
+    store_le(ram_ + offset_of(pa), value);
+    return true;
+  }
+
+  // Atomic access to naturally aligned words in RAM (checked by the caller: HW_CHECK). Used by the walker, AMO, LR/SC,
+  // and virtqueue indices, which pair with the guest's own atomics and fences.
+  template <class T>
+  T atomic_load(Pa pa) const {
+    return word<T>(pa).load();
+  }
+  template <class T>
+  void atomic_store(Pa pa, T value) {
+    note_write(pa, sizeof(T));
+    word<T>(pa).store(value);
+  }
+  template <class T>
+  bool compare_exchange(Pa pa, T& expected, T desired) {
+    note_write(pa, sizeof(T));
+    return word<T>(pa).compare_exchange_strong(expected, desired);
+  }
+  // A 16-byte compare-exchange, aligned and in RAM. Neither Wasm nor every native target has one, so it takes a lock of
+  // its own: atomic towards other calls of this function and, by its two word-sized steps, never torn towards a reader of
+  // 8 bytes. Returns what was there.
+  void compare_exchange_pair(Pa pa, u64 expected_low, u64 expected_high, u64 low, u64 high, u64& old_low, u64& old_high);
+
+  template <class T>
+  std::atomic<T>& word(Pa pa) const {
+    HW_CHECK(contains(pa, sizeof(T)) && pa.value % sizeof(T) == 0, "misplaced atomic");
+    return *reinterpret_cast<std::atomic<T>*>(ram_ + offset_of(pa));
+  }
+
+  // Page states; `page` counts from kRamBase.
+  u64 page_count() const { return size_ >> kPageShift; }
+  u8 page_state(u64 page) const { return states_[page].load(std::memory_order_seq_cst); }
+  void set_page_state(u64 page, u8 bits) { states_[page].fetch_or(bits); }
+  void clear_page_state(u64 page, u8 bits) { states_[page].fetch_and(static_cast<u8>(~bits)); }
+  // Counts writes that were seen while the page held code; a change means that what was decoded may be stale.
+  u32 code_generation(u64 page) const { return generations_[page].load(); }
+
+  // To be called before a write of [pa, pa + bytes), all RAM, that does not go through the methods above.
+  void note_write(Pa pa, u64 bytes) {
+    const u64 first = offset_of(pa) >> kPageShift;
+    const u64 last = (offset_of(pa) + bytes - 1) >> kPageShift;
+    for (u64 page = first; page <= last; page++) {
+      const u8 state = states_[page].load(std::memory_order_relaxed);
+      if ((state & (kPageDirty | kPageCode)) != kPageDirty) [[unlikely]]
+        note_page_write(page);
+    }
+  }
+
+ private:
+  explicit GuestMemory(u64 bytes);
+  void note_page_write(u64 page);
+
+  u64 size_;
+  u8* ram_ = nullptr;
+  std::unique_ptr<std::atomic<u8>[]> states_;
+  std::unique_ptr<std::atomic<u32>[]> generations_;
+  Lock pair_lock_;
+};
+
+}  // namespace hartwood

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a device reaches an interrupt controller, and the controller a hart, without knowing either.
+#pragma once
+
+#include "base/types.h"
+
+namespace hartwood {
+
+// The wires of an interrupt controller. Any thread; may be called with the device's lock held, so an implementation
+// never calls back into a device.
+class InterruptSink {
+ public:
+  virtual ~InterruptSink() = default;
+  // `source` as the device tree numbers it; level-triggered.
+  virtual void set_level(u32 source, bool level) = 0;
+};
+
+// One wire. A default line goes nowhere.
+class InterruptLine {
+ public:
+  InterruptLine() = default;
+  InterruptLine(InterruptSink& sink, u32 source) : sink_(&sink), source_(source) {}
+  void set(bool level) const {
+    if (sink_ != nullptr) sink_->set_level(source_, level);
+  }
+
+ private:
+  InterruptSink* sink_ = nullptr;
+  u32 source_ = 0;
+};
+
+// The interrupt inputs of the harts: bits of mip. Any thread.
+class HartInterrupts {
+ public:
+  virtual ~HartInterrupts() = default;
+  // Raises or lowers the mip bits `mask` (as a mask of bit positions, e.g. 1 << 9 for SEIP) of `hart`. A rising bit
+  // wakes the hart.
+  virtual void set_lines(u32 hart, u32 mask, bool level) = 0;
+  // The comparator of hart's machine timer in ticks; ~0 never fires.
+  virtual void set_mtimecmp(u32 hart, u64 ticks) = 0;
+  virtual u64 mtimecmp(u32 hart) const = 0;
+  virtual u32 lines(u32 hart) const = 0;
+};
+
+// The machine's one clock.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  // Ticks of kTicksPerSecond since the machine started; never goes backwards between any two readers.
+  virtual u64 ticks() = 0;
+  // Wall-clock time in nanoseconds since 1970-01-01 UTC.
+  virtual u64 unix_nanoseconds() = 0;
+  static constexpr u64 kTicksPerSecond = 10'000'000;
+};
+
+}  // namespace hartwood

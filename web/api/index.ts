@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API as a page imports it.
+import { makeBrowserHost } from './browser-host.ts';
+import { Machine as AnyMachine } from './machine.ts';
+import type { BootOptions } from './options.ts';
+
+export { whyUnsupported } from './browser-host.ts';
+export type { ConsoleListener, ConsoleStream } from './console.ts';
+export { MachineError, type ErrorCode } from './errors.ts';
+export type { MachineExit, MachineState } from './machine.ts';
+export {
+  kConsoles, kDefaults, kMemorySizes, kPagings, type BootOptions, type BootProgress, type FileInput,
+} from './options.ts';
+export type { HartStatistics, Statistics } from './statistics.ts';
+export type { WaitOptions } from './transcript.ts';
+
+export type Machine = AnyMachine;
+
+const host = makeBrowserHost();
+
+export const Machine = {
+  /** Starts a machine in this page; see BootOptions. */
+  boot: (options: BootOptions = {}): Promise<AnyMachine> => AnyMachine.boot(options, host),
+};

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Machine.boot takes, and the check of it. Everything that can be wrong is said at once, before a worker starts, in
+// words that name the option, what it has and what it accepts.
+import { kMaxHarts } from '../../build/generated/layout.ts';
+import type { FileKind, FileSource, MachineConfiguration, NamedFile } from '../../workers/protocol.ts';
+import { MachineError } from './errors.ts';
+
+/** A file: where to load it from, or its content. */
+export type FileInput = string | URL | Blob | ArrayBuffer | Uint8Array;
+
+export interface BootProgress {
+  kind: FileKind;
+  /** Bytes, after HTTP's decoding. */
+  loaded: number;
+  /** null: not known yet. */
+  total: number | null;
+}
+
+export interface BootOptions {
+  /** Processors of the machine, 1 to 8. Default 2. */
+  harts?: number;
+  /** MiB of RAM: 64, 128, 256, 512, 1024 or 2048. Default 512. */
+  memory?: number;
+  /**
+   * The kernel's command line, at most 1023 bytes. Where it names no `console=`, the one that belongs to `console` is put
+   * in front of it.
+   */
+  append?: string;
+  /** A Linux Image, a vmlinux or another ELF file. Default: the kernel that comes with the page. */
+  kernel?: FileInput;
+  /** null: none. Default: the initramfs that comes with the page, except with `firmware: 'none'`. */
+  initrd?: FileInput | null;
+  /** 'built-in' (default): the core answers SBI calls. 'none': the kernel file starts in M-mode. Else an fw_dynamic file. */
+  firmware?: FileInput | 'built-in' | 'none';
+  /** A disk image: the first virtio block device, kept in memory. */
+  disk?: FileInput;
+  /** The device that the console is on. Default 'virtio'. */
+  console?: 'virtio' | 'uart' | 'sbi';
+  /** The largest satp mode. Default: the core's. */
+  paging?: 'sv39' | 'sv48' | 'sv57';
+  /** The console's size in characters; change it with machine.resize. */
+  size?: { columns: number; rows: number };
+  onProgress?: (progress: BootProgress) => void;
+  /** Messages of the core about itself; level 0 is an error, 3 chatter. */
+  onLog?: (level: number, text: string) => void;
+  /** Becomes machine.onerror, and is called for a failed boot as well. */
+  onError?: (error: MachineError) => void;
+}
+
+export const kMemorySizes: readonly number[] = [64, 128, 256, 512, 1024, 2048];
+export const kConsoles = ['virtio', 'uart', 'sbi'] as const;
+export const kPagings = ['sv39', 'sv48', 'sv57'] as const;
+export const kDefaults = { harts: 2, memory: 512, console: 'virtio' } as const;
+const kMaxAppendBytes = 1023; // what the kernel keeps on RISC-V, less its terminating zero
+export const kMaxConsoleSize = 4096;
+
+/** `console=` for each console device. */
+const kConsoleArguments = { virtio: 'console=hvc0', uart: 'console=ttyS0', sbi: 'console=hvc0' } as const;
+
+/** The files that come with the page. */
+export interface DefaultFiles {
+  kernel: FileSource | null;
+  initrd: FileSource | null;
+}
+
+export interface BootPlan {
+  configuration: MachineConfiguration;
+  files: NamedFile[];
+}
+
+function wrong(option: string, value: unknown, accepted: string): MachineError {
+  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : describe(value);
+  return new MachineError('bad-option', `${option} is ${shown}; it must be ${accepted}.`);
+}
+
+function describe(value: unknown): string {
+  if (value === null || typeof value === 'number' || typeof value === 'boolean' || value === undefined) return String(value);
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object') return `a ${value.constructor?.name ?? 'value'}`;
+  return `a ${typeof value}`;
+}
+
+function integer(option: string, value: unknown, least: number, most: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
+    throw wrong(option, value, `a whole number from ${least} to ${most}`);
+  }
+  return value;
+}
+
+function choice<T extends string>(option: string, value: unknown, accepted: readonly T[]): T {
+  const found = accepted.find((each) => each === value);
+  if (found === undefined) throw wrong(option, value, `one of ${accepted.map((each) => `"${each}"`).join(', ')}`);
+  return found;
+}
+
+function memory(value: unknown): number {
+  if (typeof value !== 'number' || !kMemorySizes.includes(value)) {
+    throw wrong('memory', value, `a number of MiB out of ${kMemorySizes.join(', ')}`);
+  }
+  return value;
+}
+
+function file(option: string, value: unknown, base: string | undefined): FileSource {
+  if (value instanceof Blob) return { blob: value };
+  if (value instanceof ArrayBuffer) return { bytes: new Uint8Array(value) };
+  if (value instanceof Uint8Array) return { bytes: value };
+  if (value instanceof URL) return { url: value.href };
+  if (typeof value === 'string' && value !== '') {
+    try {
+      return { url: new URL(value, base).href };
+    } catch {
+      throw wrong(option, value, 'an address that can be loaded');
+    }
+  }
+  throw wrong(option, value, 'an address (text or URL), a Blob, an ArrayBuffer or a Uint8Array');
+}
+
+function commandLine(value: unknown, device: MachineConfiguration['console']): string {
+  if (value !== undefined && typeof value !== 'string') throw wrong('append', value, 'a text');
+  const given = (value ?? '').trim();
+  const line = /(^|\s)console=/.test(given) ? given : `${kConsoleArguments[device]} ${given}`.trim();
+  const size = new TextEncoder().encode(line).length;
+  if (size > kMaxAppendBytes) {
+    throw new MachineError('bad-option', `append has ${size} bytes; a kernel keeps at most ${kMaxAppendBytes}.`);
+  }
+  if (line.includes('\0')) throw new MachineError('bad-option', 'append must not contain a zero character.');
+  return line;
+}
+
+function callback(option: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function') throw wrong(option, value, 'a function');
+}
+
+const kKnown: ReadonlySet<string> = new Set<keyof BootOptions>([
+  'harts', 'memory', 'append', 'kernel', 'initrd', 'firmware', 'disk', 'console', 'paging', 'size', 'onProgress', 'onLog',
+  'onError',
+]);
+
+export function checkConsoleSize(columns: unknown, rows: unknown): { columns: number; rows: number } {
+  return { columns: integer('columns', columns, 1, kMaxConsoleSize), rows: integer('rows', rows, 1, kMaxConsoleSize) };
+}
+
+/**
+ * Checks `options` and says what to build. `base`: what relative addresses are relative to. Throws MachineError
+ * 'bad-option'.
+ */
+export function planBoot(options: BootOptions, defaults: DefaultFiles, base: string | undefined): BootPlan {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw wrong('The argument of Machine.boot', options, 'an object');
+  }
+  for (const key of Object.keys(options)) {
+    if (!kKnown.has(key)) {
+      throw new MachineError('bad-option', `There is no option "${key}"; the options are ${[...kKnown].join(', ')}.`);
+    }
+  }
+  callback('onProgress', options.onProgress);
+  callback('onLog', options.onLog);
+  callback('onError', options.onError);
+  if (options.size !== undefined) checkConsoleSize(options.size?.columns, options.size?.rows);
+
+  const device = choice('console', options.console ?? kDefaults.console, kConsoles);
+  const firmware = options.firmware ?? 'built-in';
+  const firmwareKind = firmware === 'built-in' || firmware === 'none' ? firmware : 'file';
+  const configuration: MachineConfiguration = {
+    harts: integer('harts', options.harts ?? kDefaults.harts, 1, kMaxHarts),
+    memory: memory(options.memory ?? kDefaults.memory),
+    append: firmwareKind === 'none' && options.append === undefined ? '' : commandLine(options.append, device),
+    console: device,
+    firmware: firmwareKind,
+  };
+  if (options.paging !== undefined) configuration.paging = choice('paging', options.paging, kPagings);
+
+  const files: NamedFile[] = [];
+  const kernel = options.kernel === undefined ? defaults.kernel : file('kernel', options.kernel, base);
+  if (kernel === null) throw new MachineError('bad-option', 'kernel is missing, and none comes with this page.');
+  files.push({ kind: 'kernel', source: kernel });
+  if (options.initrd !== undefined && options.initrd !== null) {
+    files.push({ kind: 'initrd', source: file('initrd', options.initrd, base) });
+  } else if (options.initrd === undefined && firmwareKind !== 'none' && defaults.initrd !== null) {
+    files.push({ kind: 'initrd', source: defaults.initrd });
+  }
+  if (firmwareKind === 'file') files.push({ kind: 'firmware', source: file('firmware', firmware, base) });
+  if (options.disk !== undefined) {
+    files.push({ kind: 'disk', source: file('disk', options.disk, base) });
+    configuration.disks = [{ source: 'disk' }];
+  }
+  return { configuration, files };
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// index.html: one machine and its terminal. The machine starts first; terminal and panels load beside it.
+import { Machine, MachineError, type BootOptions } from '../api/index.ts';
+import { describeExit, explain } from '../shared/explain.ts';
+import { element, showText } from '../shared/elements.ts';
+import type { TerminalView } from '../shared/terminal-view.ts';
+import { Theme, recall, remember } from '../shared/theme.ts';
+import { readSettings, SettingsError, type Settings } from '../shared/url-settings.ts';
+import { BootView } from './boot-view.ts';
+import { connectKeyBar } from './key-bar.ts';
+import { SettingsPanel } from './settings-panel.ts';
+import { StatusLine } from './status-line.ts';
+
+const kScreenReaderKey = 'hartwood.screenreader';
+const kThemeNames = { auto: 'Auto', light: 'Light', dark: 'Dark' } as const;
+
+class Page {
+  private readonly boot = new BootView();
+  private readonly status = new StatusLine();
+  private readonly bootOptions: BootOptions | null;
+  private machine: Machine | null = null;
+  private view: TerminalView | null = null;
+
+  constructor(settings: Settings | null) {
+    this.bootOptions = settings?.boot ?? null;
+    if (this.bootOptions !== null) void this.start('Starting', this.bootOptions);
+    const theme = new Theme(settings?.theme ?? null, (dark) => {
+      this.view?.setDark(dark);
+      this.nameTheme(theme);
+    });
+    this.nameTheme(theme);
+    element('theme').addEventListener('click', () => theme.advance());
+    const screenReader = settings?.screenReader ?? recall(kScreenReaderKey) === '1';
+    void this.openTerminal(theme, screenReader);
+    this.connectPanels(screenReader);
+    connectKeyBar(() => this.view);
+  }
+
+  /** Boots a machine and carries its console until it ends. */
+  private async start(title: string, options: BootOptions): Promise<void> {
+    element('failure').hidden = true;
+    element('notice').hidden = true;
+    this.boot.show(title);
+    this.status.setState('loading');
+    let machine: Machine;
+    try {
+      machine = await Machine.boot({
+        ...options,
+        ...(this.view === null ? {} : { size: { columns: this.view.columns, rows: this.view.rows } }),
+        onProgress: (progress) => this.boot.progress(progress),
+        onLog: (level, text) => (level === 0 ? console.error : console.debug)(`hartwood: ${text}`),
+      });
+    } catch (error) {
+      this.showFailure(error);
+      return;
+    }
+    this.machine = machine;
+    machine.onerror = (error) => this.showFailure(error);
+    this.boot.hide();
+    this.status.setState('running');
+    this.status.show(machine);
+    this.announce('The machine runs.');
+    if (this.view !== null) this.connect(machine, this.view);
+    const exit = await machine.exited;
+    this.status.show(null);
+    this.machine = null;
+    if (exit.reason === 'reboot') {
+      await this.view?.write('\r\n');
+      void this.start('Restarting', options);
+    } else if (exit.reason !== 'failed') {
+      this.status.setState(exit.reason === 'crashed' ? 'failed' : 'off');
+      showText('notice-text', describeExit(exit));
+      element('notice').hidden = false;
+      this.announce(describeExit(exit));
+    }
+  }
+
+  private connect(machine: Machine, view: TerminalView): void {
+    machine.console.onData((bytes) => view.write(bytes));
+    machine.resize(view.columns, view.rows);
+    view.focus();
+  }
+
+  private async openTerminal(theme: Theme, screenReader: boolean): Promise<void> {
+    const { TerminalView } = await import('../shared/terminal-view.ts');
+    const view = new TerminalView({
+      container: element('terminal'),
+      dark: theme.dark,
+      screenReader,
+      onInput: (data) => this.machine?.console.write(data),
+      onResize: (columns, rows) => this.machine?.resize(columns, rows),
+      onLeave: () => element('open-help').focus(),
+    });
+    this.view = view;
+    if (this.machine !== null) this.connect(this.machine, view);
+  }
+
+  private connectPanels(screenReader: boolean): void {
+    const settings = new SettingsPanel((query) => {
+      const text = query.toString();
+      location.assign(text === '' ? location.pathname : `${location.pathname}?${text}`);
+      // The same address again would not load anew.
+      if (new URLSearchParams(location.search).toString() === text) location.reload();
+    });
+    element('open-settings').addEventListener('click', () =>
+      settings.open(this.machine?.harts ?? this.bootOptions?.harts ?? null, this.machine?.memory ?? this.bootOptions?.memory ?? null));
+    element('open-help').addEventListener('click', () => element<HTMLDialogElement>('help').showModal());
+    for (const id of ['help', 'settings']) element(id).addEventListener('close', () => this.view?.focus());
+    const reader = element<HTMLInputElement>('screen-reader');
+    reader.checked = screenReader;
+    reader.addEventListener('change', () => {
+      remember(kScreenReaderKey, reader.checked ? '1' : '0');
+      this.view?.setScreenReader(reader.checked);
+    });
+    element('restart').addEventListener('click', () => void this.start('Starting', this.bootOptions ?? {}));
+    element('failure-retry').addEventListener('click', () => location.reload());
+    element('failure-defaults').addEventListener('click', () => location.assign(location.pathname));
+  }
+
+  private nameTheme(theme: Theme): void {
+    showText('theme-name', kThemeNames[theme.choice]);
+    element('theme').setAttribute('aria-label', `Theme: ${kThemeNames[theme.choice]}`);
+  }
+
+  showFailure(error: unknown): void {
+    const known = error instanceof MachineError ? error : null;
+    const { title, advice } = error instanceof SettingsError ? explain('bad-option') : explain(known?.code ?? 'core-failed');
+    showText('failure-title', title);
+    showText('failure-text', error instanceof Error ? error.message : String(error));
+    showText('failure-advice', advice);
+    showText('failure-detail', known?.detail ?? '');
+    element('failure-details').hidden = !known?.detail;
+    element('failure-defaults').hidden = location.search === '';
+    element('failure').hidden = false;
+    this.boot.hide();
+    this.status.setState('failed');
+  }
+
+  private announce(text: string): void {
+    showText('announce', text);
+  }
+}
+
+let settings: Settings | null = null;
+let refused: unknown = null;
+try {
+  settings = readSettings(new URLSearchParams(location.search));
+} catch (error) {
+  refused = error;
+}
+const page = new Page(settings);
+if (refused !== null) page.showFailure(refused);

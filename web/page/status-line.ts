@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The line below the terminal: state, processors, speed, memory, uptime.
+import type { Machine } from '../api/index.ts';
+import { element, showText } from '../shared/elements.ts';
+
+const kInterval = 500; // ms
+const kStates = { loading: 'Loading', running: 'Running', off: 'Off', failed: 'Failed' } as const;
+export type ShownState = keyof typeof kStates;
+
+export function formatUptime(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}:${two(seconds % 60)}`;
+  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
+}
+
+export function formatMemory(mebibytes: number): string {
+  return mebibytes % 1024 === 0 ? `${mebibytes / 1024} GiB` : `${mebibytes} MiB`;
+}
+
+export function formatSpeed(mips: number): string {
+  return mips < 10 ? mips.toFixed(1) : String(Math.round(mips));
+}
+
+export class StatusLine {
+  private machine: Machine | null = null;
+  private readonly lamps = element('hart-lamps');
+
+  constructor() {
+    setInterval(() => this.update(), kInterval);
+    document.addEventListener('visibilitychange', () => this.update());
+  }
+
+  setState(state: ShownState): void {
+    showText('state', kStates[state]);
+    element('state').dataset['state'] = state;
+  }
+
+  /** null: no machine; the last figures stay. */
+  show(machine: Machine | null): void {
+    this.machine = machine;
+    if (machine === null) return;
+    showText('harts', machine.harts === 1 ? '1 hart' : `${machine.harts} harts`);
+    showText('memory', formatMemory(machine.memory));
+    this.lamps.replaceChildren(...Array.from({ length: machine.harts }, () => document.createElement('i')));
+    for (const fact of ['fact-harts', 'fact-speed', 'fact-memory', 'fact-uptime']) element(fact).hidden = false;
+    this.update();
+  }
+
+  private update(): void {
+    if (this.machine === null || document.hidden) return;
+    const { mips, uptime, harts } = this.machine.stat();
+    showText('speed', formatSpeed(mips));
+    showText('uptime', formatUptime(uptime));
+    harts.forEach((hart, index) => {
+      const lamp = this.lamps.children[index];
+      if (!(lamp instanceof HTMLElement)) return;
+      lamp.dataset['state'] = hart.state;
+    });
+  }
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// The io worker: makes the memory and the machine, brings the files in, carries the console both ways and tells the page
+// when the machine ends. It instantiates the core first (constructors run here, once) and lives in its event loop: it
+// never blocks and never runs a hart.
+import {
+  MachineShared_console_output, MachineShared_event, MachineShared_exit_code, MachineShared_fatal,
+  MachineShared_fatal_message, MachineShared_power, MachineShared_serial_output, kPowerOn,
+  sizeof_MachineShared_fatal_message,
+} from '../build/generated/layout.ts';
+import { instantiateCore, sharedString, sharedText, type Core } from './core.ts';
+import { IncomingFile, MachineFailure, fileName } from './incoming-file.ts';
+import { describeError } from './platform.ts';
+import type { ErrorCode, FileKind, FromIo, MachineConfiguration, NamedFile, ToIo, WorkerStack } from './protocol.ts';
+import { RingReader } from './ring-reader.ts';
+import { makeWaitForChange } from './wait.ts';
+
+const kFileNumbers: Record<FileKind, number> = { kernel: 0, initrd: 1, firmware: 2, dtb: 3, disk: 4 };
+
+const kMiB = 1 << 20;
+const kPage = 65536;
+const kMostPages = 65535; // one less than 4 GiB: the largest view that every engine makes
+/** What the core needs beside the guest's RAM: its own data, device queues, stacks. */
+const kCoreArea = 96 * kMiB;
+/** Predecoded pages and TLBs of a hart. */
+const kHartArea = 24 * kMiB;
+/** The allocator's overhead and alignment for each file. */
+const kStagingSlack = 2 * kPage;
+
+/** Output that the page has not consumed yet: beyond this we leave bytes in the ring, and the guest's writes wait. */
+const kOutputWindow = 512 * 1024;
+const kOutputChunk = 32 * 1024;
+const kInputChunk = 4096;
+const kInputRetryMs = 5;
+
+export type Post = (message: FromIo, transfer?: Transferable[]) => void;
+
+/** Pages of the memory for a machine: decided once, never grown. */
+export function memoryPages(configuration: MachineConfiguration, fileSizes: number[]): number {
+  const staging = fileSizes.reduce((sum, size) => sum + size + kStagingSlack, 0);
+  const bytes = configuration.memory * kMiB + kCoreArea + configuration.harts * kHartArea + staging;
+  return Math.ceil(bytes / kPage);
+}
+
+export class IoMachine {
+  private readonly post: Post;
+  private readonly wait = makeWaitForChange();
+  private files: IncomingFile[] = [];
+  private epoch = 0;
+  private core: Core | null = null;
+  private inputAt = 0; // address of kInputChunk bytes in the core
+  private input: Uint8Array[] = [];
+  private inputTimer = false;
+  private unconsumed = 0;
+  private consumed: (() => void) | null = null;
+  private size: { columns: number; rows: number } | null = null;
+
+  constructor(post: Post) {
+    this.post = post;
+  }
+
+  receive(message: ToIo): void {
+    switch (message.type) {
+      case 'load':
+        this.load(message.files, message.epoch);
+        break;
+      case 'create':
+        this.create(message.module, message.configuration).catch((error) => this.fail(error));
+        break;
+      case 'input':
+        this.input.push(message.bytes);
+        this.guarded(() => this.pumpInput());
+        break;
+      case 'resize':
+        this.size = { columns: message.columns, rows: message.rows };
+        this.guarded(() => this.resize());
+        break;
+      case 'consumed':
+        this.unconsumed -= message.bytes;
+        if (this.unconsumed < kOutputWindow) this.consumed?.();
+        break;
+      case 'stop':
+        this.guarded(() => this.core?.exports.hw_stop_all());
+        break;
+      case 'resume':
+        this.guarded(() => this.core?.exports.hw_resume_all());
+        this.post({ type: 'resumed' });
+        break;
+    }
+  }
+
+  private load(files: NamedFile[], epoch: number): void {
+    this.epoch = epoch;
+    this.files = files.map(
+      (file) =>
+        new IncomingFile(file, (loaded, total) => this.post({ type: 'progress', kind: file.kind, loaded, total })),
+    );
+  }
+
+  private async create(module: WebAssembly.Module, configuration: MachineConfiguration): Promise<void> {
+    const sizes = await Promise.all(this.files.map((file) => file.size));
+    const memory = makeMemory(memoryPages(configuration, sizes));
+    const core = instantiateCore({
+      module, memory, epoch: this.epoch, stack: null,
+      log: (level, text) => this.post({ type: 'log', level, text }),
+    });
+    const { exports, bytes } = core;
+
+    const json = new TextEncoder().encode(JSON.stringify(configuration));
+    const jsonAt = this.allocate(core, json.length, 'the configuration');
+    bytes.set(json, jsonAt);
+    const created = exports.hw_machine_create(jsonAt, json.length);
+    exports.hw_release(jsonAt);
+    if (created !== 0) throw this.coreFailure(core, 'core-failed');
+    this.inputAt = this.allocate(core, kInputChunk, 'console input');
+
+    const shared = exports.hw_shared() >>> 0;
+    const stack = (number: number): WorkerStack =>
+      ({ number, low: exports.hw_stack_low(number) >>> 0, size: exports.hw_stack_size() >>> 0 });
+    this.post({
+      type: 'created', memory, shared,
+      hartStacks: Array.from({ length: configuration.harts }, (_, hart) => stack(hart + 1)),
+      clockStack: stack(configuration.harts + 1),
+    });
+
+    await this.placeFiles(core, sizes);
+    if (exports.hw_machine_start() !== 0) throw this.coreFailure(core, 'bad-file');
+    this.core = core;
+    this.resize();
+    this.pumpInput();
+    const words = new Int32Array(memory.buffer);
+    const rings = [
+      { from: 'console', ring: new RingReader(memory.buffer, shared + MachineShared_console_output) },
+      { from: 'serial', ring: new RingReader(memory.buffer, shared + MachineShared_serial_output) },
+    ] as const;
+    const failed = (error: unknown): void => this.fail(error);
+    for (const { from, ring } of rings) this.pumpOutput(core, from, ring).catch(failed);
+    this.watchPower(words, shared, rings).catch(failed);
+    this.post({ type: 'started' });
+  }
+
+  private allocate(core: Core, size: number, purpose: string): number {
+    const address = core.exports.hw_allocate(size) >>> 0;
+    if (address === 0) throw new MachineFailure('out-of-memory', `The core has no room for ${purpose} (${size} bytes).`);
+    return address;
+  }
+
+  private async placeFiles(core: Core, sizes: number[]): Promise<void> {
+    await Promise.all(
+      this.files.map(async (file, index) => {
+        const size = sizes[index] ?? 0;
+        // The core takes blocks of at least a byte; it says itself what it thinks of an empty file.
+        const address = this.allocate(core, Math.max(size, 1), `the ${fileName(file.kind)}`);
+        await file.place(core.bytes.subarray(address, address + size));
+        if (core.exports.hw_machine_file(kFileNumbers[file.kind], address, size) !== 0) {
+          throw this.coreFailure(core, 'bad-file');
+        }
+      }),
+    );
+    this.files = [];
+  }
+
+  private coreFailure({ exports, bytes }: Core, code: ErrorCode): MachineFailure {
+    return new MachineFailure(code, sharedText(bytes, exports.hw_error_ptr() >>> 0, exports.hw_error_len() >>> 0));
+  }
+
+  private resize(): void {
+    if (this.size !== null) this.core?.exports.hw_console_resize(this.size.columns, this.size.rows);
+  }
+
+  private pumpInput(): void {
+    const core = this.core;
+    if (core === null || this.inputTimer) return;
+    for (let next = this.input[0]; next !== undefined; next = this.input[0]) {
+      const chunk = next.subarray(0, kInputChunk);
+      core.bytes.set(chunk, this.inputAt);
+      const accepted = core.exports.hw_console_input(this.inputAt, chunk.length) >>> 0;
+      if (accepted === next.length) this.input.shift();
+      else this.input[0] = next.subarray(accepted);
+      if (accepted < chunk.length) {
+        // The guest is behind with reading. There is no word to wait for: it makes room by reading a queue of its own.
+        this.inputTimer = true;
+        setTimeout(() => {
+          this.inputTimer = false;
+          this.guarded(() => this.pumpInput());
+        }, kInputRetryMs);
+        return;
+      }
+    }
+  }
+
+  /** Posts what lies in the ring; true when there was something. */
+  private flush(from: 'console' | 'serial', ring: RingReader): boolean {
+    const bytes = ring.take(kOutputChunk);
+    if (bytes.length === 0) return false;
+    this.unconsumed += bytes.length;
+    this.post({ type: 'output', from, bytes }, [bytes.buffer]);
+    return true;
+  }
+
+  private async pumpOutput(core: Core, from: 'console' | 'serial', ring: RingReader): Promise<never> {
+    for (;;) {
+      if (this.flush(from, ring)) core.exports.hw_console_drained();
+      else await ring.ready(this.wait);
+      while (this.unconsumed >= kOutputWindow) {
+        await new Promise<void>((resolve) => {
+          const before = this.consumed;
+          this.consumed = () => {
+            this.consumed = null;
+            before?.();
+            resolve();
+          };
+        });
+      }
+    }
+  }
+
+  private async watchPower(
+    words: Int32Array, shared: number, rings: readonly { from: 'console' | 'serial'; ring: RingReader }[],
+  ): Promise<void> {
+    const at = (offset: number): number => Atomics.load(words, (shared + offset) / 4);
+    for (;;) {
+      const event = at(MachineShared_event);
+      if (at(MachineShared_fatal) !== 0) {
+        const text = sharedString(words.buffer, shared + MachineShared_fatal_message, sizeof_MachineShared_fatal_message);
+        throw new MachineFailure('core-failed', `Internal error of the machine: ${text}`);
+      }
+      const power = at(MachineShared_power);
+      if (power !== kPowerOn) {
+        for (const { from, ring } of rings) while (this.flush(from, ring));
+        this.post({ type: 'ended', power, exitCode: at(MachineShared_exit_code) });
+        return;
+      }
+      await this.wait(words, (shared + MachineShared_event) / 4, event);
+    }
+  }
+
+  private guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): void {
+    const { message, detail } = describeError(error);
+    const code: ErrorCode = error instanceof MachineFailure ? error.code : 'worker-crashed';
+    const text = error instanceof MachineFailure ? message : `The io worker crashed: ${message}`;
+    this.post({ type: 'error', error: { code, message: text, detail } });
+  }
+}
+
+function makeMemory(pages: number): WebAssembly.Memory {
+  const mib = Math.ceil((pages * kPage) / kMiB);
+  if (pages > kMostPages) {
+    throw new MachineFailure('out-of-memory', `This machine needs ${mib} MiB; a browser gives at most 4096 MiB.`);
+  }
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch (error) {
+    throw new MachineFailure(
+      'out-of-memory',
+      `The browser has no ${mib} MiB of memory for this machine. Choose a smaller memory or close other tabs.`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The messages between the page's API (web/api) and its workers. This file is the whole border: the page knows nothing
+// else of the workers, and the workers nothing of the page. Types only, so it costs neither side a byte.
+//
+// A machine's start: the page posts `load` to the io worker (files begin to arrive) and, once the core is compiled,
+// `create`. The io worker makes the memory and the machine and answers `created`; the page passes the memory on to the
+// harts and the clock with `start`, each answers `ready`. When the files are in place the io worker says `started`, the
+// page posts `run` to everyone.
+
+/** In the order of the core's numbers for hw_machine_file. */
+export type FileKind = 'kernel' | 'initrd' | 'firmware' | 'dtb' | 'disk';
+
+export type FileSource =
+  /** `size`: bytes after decoding, where the page knows them (it saves waiting for the header). */
+  | { url: string; size?: number }
+  | { blob: Blob }
+  | { bytes: Uint8Array };
+
+export interface NamedFile {
+  kind: FileKind;
+  source: FileSource;
+}
+
+/** What the core reads as JSON (host/machine/config.h). Absent keys keep the core's defaults. */
+export interface MachineConfiguration {
+  harts: number;
+  /** MiB */
+  memory: number;
+  append: string;
+  console: 'virtio' | 'uart' | 'sbi';
+  firmware: 'built-in' | 'file' | 'none';
+  paging?: 'sv39' | 'sv48' | 'sv57';
+  disks?: { source: string; read_only?: boolean }[];
+}
+
+export type ErrorCode =
+  | 'bad-option'
+  | 'no-shared-memory'
+  | 'out-of-memory'
+  | 'fetch-failed'
+  | 'bad-file'
+  | 'core-failed'
+  | 'worker-crashed'
+  | 'timeout'
+  | 'ended';
+
+export interface ErrorReport {
+  code: ErrorCode;
+  message: string;
+  /** For us: the stack of the exception, the worker's name. */
+  detail?: string;
+}
+
+/** A worker's own part of the shared memory, from hw_stack_low. Worker 0 is the io worker. */
+export interface WorkerStack {
+  number: number;
+  low: number;
+  size: number;
+}
+
+export type ToIo =
+  | { type: 'load'; files: NamedFile[]; epoch: number }
+  | { type: 'create'; module: WebAssembly.Module; configuration: MachineConfiguration }
+  | { type: 'input'; bytes: Uint8Array }
+  | { type: 'resize'; columns: number; rows: number }
+  /** The page has taken `bytes` of output off our hands. */
+  | { type: 'consumed'; bytes: number }
+  | { type: 'stop' }
+  | { type: 'resume' };
+
+export type FromIo =
+  | { type: 'progress'; kind: FileKind; loaded: number; total: number | null }
+  | {
+      type: 'created';
+      memory: WebAssembly.Memory;
+      /** Address of struct MachineShared. */
+      shared: number;
+      hartStacks: WorkerStack[];
+      clockStack: WorkerStack;
+    }
+  | { type: 'started' }
+  | { type: 'output'; from: 'console' | 'serial'; bytes: Uint8Array }
+  | { type: 'log'; level: number; text: string }
+  /** The machine ended by itself; all of its output was posted before. `power` is a PowerState. */
+  | { type: 'ended'; power: number; exitCode: number }
+  | { type: 'resumed' }
+  | { type: 'error'; error: ErrorReport };
+
+export type ToHart =
+  | {
+      type: 'start';
+      module: WebAssembly.Module;
+      memory: WebAssembly.Memory;
+      shared: number;
+      stack: WorkerStack;
+      epoch: number;
+      hart: number;
+    }
+  | { type: 'run' }
+  /** Mail: counted in HartShared.mail_posted, announced by kAttentionMail. */
+  | { type: 'ping'; id: number };
+
+export type FromHart =
+  | { type: 'ready' }
+  | { type: 'pong'; id: number }
+  | { type: 'stopped' }
+  | { type: 'ended' }
+  | { type: 'log'; level: number; text: string }
+  | { type: 'error'; error: ErrorReport };
+
+export type ToClock = Extract<ToHart, { type: 'start' | 'run' }>;
+export type FromClock = Extract<FromHart, { type: 'ready' | 'ended' | 'log' | 'error' }>;
