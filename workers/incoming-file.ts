@@ -49,8 +49,10 @@ export class IncomingFile {
     });
     const know = (size: number): void => {
       this.expected = size;
+      this.progress(this.loaded, size);
       sizeKnown(size);
     };
+    progress(0, null);
     this.arrived = this.receive(source, know).then(() => know(this.loaded), (error: unknown) => {
       sizeFailed(error);
       throw error;

@@ -21,8 +21,9 @@ const kPage = 65536;
 const kMostPages = 65535; // one less than 4 GiB: the largest view that every engine makes
 /** What the core needs beside the guest's RAM: its own data, device queues, stacks. */
 const kCoreArea = 96 * kMiB;
-/** Predecoded pages and TLBs of a hart. */
+/** Predecoded pages of a hart; its TLB tables are nine words of 8 bytes for every half page of RAM. */
 const kHartArea = 24 * kMiB;
+const kTlbShare = 9 / 256;
 /** The allocator's overhead and alignment for each file. */
 const kStagingSlack = 2 * kPage;
 
@@ -37,7 +38,8 @@ export type Post = (message: FromIo, transfer?: Transferable[]) => void;
 /** Pages of the memory for a machine: decided once, never grown. */
 export function memoryPages(configuration: MachineConfiguration, fileSizes: number[]): number {
   const staging = fileSizes.reduce((sum, size) => sum + size + kStagingSlack, 0);
-  const bytes = configuration.memory * kMiB + kCoreArea + configuration.harts * kHartArea + staging;
+  const ram = configuration.memory * kMiB;
+  const bytes = ram + kCoreArea + configuration.harts * (kHartArea + ram * kTlbShare) + staging;
   return Math.ceil(bytes / kPage);
 }
 

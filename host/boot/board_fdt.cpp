@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One function per group of nodes. [devicetree: Devicetree Bindings], [linux: Documentation/devicetree/bindings/riscv]
+// One function per group of nodes. [devicetree: Devicetree Bindings], [linux:
+// Documentation/devicetree/bindings/riscv]
 #include "boot/board_fdt.h"
 
 #include <algorithm>
@@ -17,7 +18,8 @@ constexpr u32 kMaxPlicSources = 1023;
 
 bool is_extension_name(std::string_view name) {
   return !name.empty() && name[0] >= 'a' && name[0] <= 'z' &&
-         std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
 Status check_range(const PaRange& range, const char* what) {
@@ -104,8 +106,9 @@ class BoardTree {
     fdt_.property_u32("#size-cells", size);
   }
   void reg(const PaRange& range) {
-    fdt_.property_cells("reg", {static_cast<u32>(range.start.value >> 32), static_cast<u32>(range.start.value),
-                                static_cast<u32>(range.bytes >> 32), static_cast<u32>(range.bytes)});
+    fdt_.property_cells("reg",
+                        {static_cast<u32>(range.start.value >> 32), static_cast<u32>(range.start.value),
+                         static_cast<u32>(range.bytes >> 32), static_cast<u32>(range.bytes)});
   }
 
   void aliases() {
@@ -299,7 +302,8 @@ Result<std::vector<u8>> build_device_tree(const BoardDescription& board) {
 
 Status check_device_tree(const FdtReader& tree, const PaRange& memory, u32 harts) {
   u32 memory_nodes = 0;
-  for (FdtNodeIndex node = tree.node(0).first_child; node != FdtReader::kNone; node = tree.node(node).next_sibling) {
+  for (FdtNodeIndex node = tree.node(0).first_child; node != FdtReader::kNone;
+       node = tree.node(node).next_sibling) {
     const FdtProperty* type = tree.property(node, "device_type");
     if (type == nullptr || type->string_value() != "memory") continue;
     memory_nodes++;
@@ -316,9 +320,10 @@ Status check_device_tree(const FdtReader& tree, const PaRange& memory, u32 harts
       const u64 bytes = u64{*reg->cell(i + 2)} << 32 | *reg->cell(i + 3);
       const u64 offset = start - memory.start.value;
       if (offset > memory.bytes || bytes > memory.bytes - offset)
-        return errorf("the device tree has %llu MiB of RAM at 0x%llx, which this machine has not; choose that much "
-                      "memory, or change the tree",
-                      static_cast<unsigned long long>(bytes >> 20), static_cast<unsigned long long>(start));
+        return errorf(
+            "the device tree has %llu MiB of RAM at 0x%llx, which this machine has not; choose that much "
+            "memory, or change the tree",
+            static_cast<unsigned long long>(bytes >> 20), static_cast<unsigned long long>(start));
     }
   }
   if (memory_nodes == 0) return errorf("the device tree has no memory node");
@@ -336,7 +341,8 @@ Status check_device_tree(const FdtReader& tree, const PaRange& memory, u32 harts
       if (id != nullptr) hart = id->u64_value();
       if (id != nullptr && id->u32_value()) hart = *id->u32_value();
       if (!hart || *hart >= harts)
-        return errorf("the device tree has a hart that this machine has not; it has %u, numbered from 0", harts);
+        return errorf("the device tree has a hart that this machine has not; it has %u, numbered from 0",
+                      harts);
     }
   if (found == 0) return errorf("the device tree has no harts");
   return {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device tree of this machine, from a plain description of it: the nodes, names and properties of QEMU's `virt`
-// board as far as this machine has them, and what newer kernels want besides. Pure functions, any thread.
+// The device tree of this machine, from a plain description of it: the nodes, names and properties of QEMU's
+// `virt` board as far as this machine has them, and what newer kernels want besides. Pure functions, any
+// thread.
 #pragma once
 
 #include <optional>
@@ -26,8 +27,8 @@ struct BoardDescription {
   // Harts 0 to harts-1, all alike; 1 to 64.
   u32 harts = 1;
   u32 timebase_hz = 10'000'000;
-  // Extensions as the unprivileged manual names them, in lower case and in the order that an ISA string has them:
-  // "i", "m", "a", "f", "d", "c", "zicsr", ..., "sstc". "i" comes first.
+  // Extensions as the unprivileged manual names them, in lower case and in the order that an ISA string has
+  // them: "i", "m", "a", "f", "d", "c", "zicsr", ..., "sstc". "i" comes first.
   std::vector<std::string> isa_extensions;
   u32 va_bits = 57;  // largest satp mode: 39, 48 or 57
   // Bytes that cbo.inval/clean/flush, cbo.zero and prefetches work on; 0 leaves the property out.
@@ -37,8 +38,8 @@ struct BoardDescription {
   // RAM inside `memory` that the kernel may not map at all.
   std::vector<PaRange> reserved_no_map;
 
-  // Whether M-mode software runs that needs the CLINT and the PLIC's M-mode contexts. Otherwise the tree has no CLINT,
-  // and marks those contexts as absent, as firmware does before it starts a kernel.
+  // Whether M-mode software runs that needs the CLINT and the PLIC's M-mode contexts. Otherwise the tree has
+  // no CLINT, and marks those contexts as absent, as firmware does before it starts a kernel.
   bool machine_mode = false;
   std::optional<PaRange> clint;
   std::optional<PaRange> plic;
@@ -63,7 +64,8 @@ std::string isa_string(std::span<const std::string> extensions);
 // The DTB. Errors name what in the description is out of range or contradicts itself.
 Result<std::vector<u8>> build_device_tree(const BoardDescription& board);
 
-// Whether a tree that the user gave fits the machine: its RAM lies in `memory`, and it has no more than `harts` harts.
+// Whether a tree that the user gave fits the machine: its RAM lies in `memory`, and it has no more than
+// `harts` harts.
 Status check_device_tree(const FdtReader& tree, const PaRange& memory, u32 harts);
 
 }  // namespace hartwood

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decides where firmware, kernel, initrd and device tree go, and puts them there. The order of work is: plan_boot, then
-// build_device_tree with the plan's initrd (or fdt_with_chosen for a tree that the user gave), then load_boot. Called
-// once per boot, before the harts run.
+// Decides where firmware, kernel, initrd and device tree go, and puts them there. The order of work is:
+// plan_boot, then build_device_tree with the plan's initrd (or fdt_with_chosen for a tree that the user
+// gave), then load_boot. Called once per boot, before the harts run.
 //
 //   built_in   RAM+0     RAM + 2 MiB ...            ... below the tree   end (at most 3 GiB) - 2 MiB
 //              (free)    kernel with its bss        initrd               device tree
@@ -46,9 +46,10 @@ struct Placement {
   PaRange kernel;       // with bss; empty without
   PaRange initrd;       // page-aligned start, exact size; empty without
   PaRange device_tree;  // kDeviceTreeWindow bytes, where the tree begins
-  // Where the first instruction after the boot ROM (or the first of all, in mode built_in) is: firmware or kernel.
+  // Where the first instruction after the boot ROM (or the first of all, in mode built_in) is: firmware or
+  // kernel.
   Pa entry;
-  Pa kernel_entry;     // what the firmware is told as next address; 0 without kernel
+  Pa kernel_entry;        // what the firmware is told as next address; 0 without kernel
   u64 kernel_bias = 0;    // for ELF kernels: added to p_paddr
   u64 firmware_bias = 0;  // for ELF firmware
   bool machine_mode() const { return mode != BootMode::built_in; }
@@ -57,9 +58,10 @@ struct Placement {
 // Errors name the file and what to do: wrong kind, damaged, needs more memory (and how much), overlaps.
 Result<Placement> plan_boot(const BootRequest& request);
 
-// Writes all files and the tree. `request` is the one that was planned, and memory has its size. Fails if the tree is
-// larger than kDeviceTreeWindow.
-Status load_boot(GuestMemory& memory, const BootRequest& request, const Placement& plan, std::span<const u8> device_tree);
+// Writes all files and the tree. `request` is the one that was planned, and memory has its size. Fails if the
+// tree is larger than kDeviceTreeWindow.
+Status load_boot(GuestMemory& memory, const BootRequest& request, const Placement& plan,
+                 std::span<const u8> device_tree);
 
 // The boot ROM of a plan in mode firmware or bare.
 std::vector<u8> boot_rom_for(const Placement& plan);

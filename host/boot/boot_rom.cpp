@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Six instructions, the two addresses that they load, and the information block. The registers, the order and the
-// layout are what a trace of QEMU shows from reset on, so that both can be compared from the first instruction.
+// Six instructions, the two addresses that they load, and the information block. The registers, the order and
+// the layout are what a trace of QEMU shows from reset on, so that both can be compared from the first
+// instruction.
 #include "boot/boot_rom.h"
 
 #include <cstddef>

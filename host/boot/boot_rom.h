@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The program at 0x1000 that every hart runs first when a firmware file is booted, the same as on QEMU's `virt` board:
-// a0 = hart id, a1 = device tree, a2 = the firmware's dynamic information, then a jump. Pure function, any thread.
+// The program at 0x1000 that every hart runs first when a firmware file is booted, the same as on QEMU's
+// `virt` board: a0 = hart id, a1 = device tree, a2 = the firmware's dynamic information, then a jump. Pure
+// function, any thread.
 #pragma once
 
 #include <vector>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The records of an ELF64 file as they lie in it, little-endian, read by copy because files align nothing for us.
-// [gabi: ELF Header, Sections, Symbol Table, Program Header], [riscv-elf-psabi: ELF Object Files]
+// The records of an ELF64 file as they lie in it, little-endian, read by copy because files align nothing for
+// us. [gabi: ELF Header, Sections, Symbol Table, Program Header], [riscv-elf-psabi: ELF Object Files]
 #pragma once
 
 #include <optional>
@@ -71,6 +71,7 @@ inline constexpr u16 kTypeExecutable = 2, kTypeDynamic = 3, kTypeObject = 1;
 inline constexpr u16 kMachineRiscv = 243;
 inline constexpr u32 kFlagRve = 0x8;
 inline constexpr u32 kSegmentLoad = 1, kSegmentInterpreter = 3;
+inline constexpr u32 kFlagReadable = 4;  // in ProgramHeader::flags
 inline constexpr u16 kManyProgramHeaders = 0xffff;
 inline constexpr u32 kSectionSymbols = 2;
 inline constexpr u16 kSectionUndefined = 0;

@@ -38,8 +38,8 @@ Result<std::optional<Sections>> find_sections(std::span<const u8> file) {
     if (!section) return damaged;
     if (section->type != elf::kSectionSymbols) continue;
     if (section->link >= count) return damaged;
-    const auto names =
-        elf::record<elf::SectionHeader>(file, header->section_headers_at + section->link * sizeof(elf::SectionHeader));
+    const auto names = elf::record<elf::SectionHeader>(
+        file, header->section_headers_at + section->link * sizeof(elf::SectionHeader));
     if (!names || !elf::within(section->offset, section->bytes, file.size()) ||
         !elf::within(names->offset, names->bytes, file.size()) || section->entry_bytes != sizeof(elf::Symbol))
       return errorf("the ELF file's symbol table is damaged or cut off");
@@ -48,7 +48,9 @@ Result<std::optional<Sections>> find_sections(std::span<const u8> file) {
   return std::optional<Sections>();
 }
 
-bool is_assembler_name(std::string_view name) { return name.empty() || name[0] == '$' || name.starts_with(".L"); }
+bool is_assembler_name(std::string_view name) {
+  return name.empty() || name[0] == '$' || name.starts_with(".L");
+}
 
 }  // namespace
 
@@ -60,15 +62,17 @@ Result<SymbolTable> SymbolTable::read(std::span<const u8> file) {
   const elf::SectionHeader& symbols = (*sections)->symbols;
   const elf::SectionHeader& names = (*sections)->names;
   if (names.bytes > ~u32{0}) return errorf("the ELF file's symbol names take more than 4 GiB");
-  table.names_.assign(reinterpret_cast<const char*>(file.data() + names.offset), static_cast<size_t>(names.bytes));
+  table.names_.assign(reinterpret_cast<const char*>(file.data() + names.offset),
+                      static_cast<size_t>(names.bytes));
 
   for (u64 i = 0; i < symbols.bytes / sizeof(elf::Symbol); i++) {
     const auto raw = elf::record<elf::Symbol>(file, symbols.offset + i * sizeof(elf::Symbol));
     if (!raw || raw->section == elf::kSectionUndefined) continue;
     const u8 type = raw->info & 15;
     if (type > elf::kSymbolFunction) continue;
-    if (raw->name >= table.names_.size()) return errorf("symbol %llu of the ELF file has a name outside the file",
-                                                        static_cast<unsigned long long>(i));
+    if (raw->name >= table.names_.size())
+      return errorf("symbol %llu of the ELF file has a name outside the file",
+                    static_cast<unsigned long long>(i));
     const size_t end = table.names_.find('\0', raw->name);
     if (end == std::string::npos) return errorf("the ELF file's symbol names have no end");
     const std::string_view name = std::string_view(table.names_).substr(raw->name, end - raw->name);
@@ -97,8 +101,8 @@ Result<SymbolTable> SymbolTable::read(std::span<const u8> file) {
 }
 
 SymbolTable::Symbol SymbolTable::symbol(const Entry& entry) const {
-  return {Va(entry.address), entry.bytes, std::string_view(names_).substr(entry.name_at, entry.name_bytes), entry.kind,
-          entry.local};
+  return {Va(entry.address), entry.bytes, std::string_view(names_).substr(entry.name_at, entry.name_bytes),
+          entry.kind, entry.local};
 }
 
 SymbolTable::Symbol SymbolTable::at(size_t index) const { return symbol(entries_[index]); }
@@ -107,7 +111,8 @@ std::optional<SymbolTable::Location> SymbolTable::locate(Va address) const {
   auto behind = std::upper_bound(entries_.begin(), entries_.end(), address.value,
                                  [](u64 value, const Entry& entry) { return value < entry.address; });
   if (behind == entries_.begin()) return std::nullopt;
-  // The best of those that share the nearest address below: one that covers `address`, else one of unknown length.
+  // The best of those that share the nearest address below: one that covers `address`, else one of unknown
+  // length.
   const u64 nearest = std::prev(behind)->address;
   const auto first = std::lower_bound(entries_.begin(), behind, nearest,
                                       [](const Entry& entry, u64 value) { return entry.address < value; });
@@ -120,8 +125,9 @@ std::optional<SymbolTable::Location> SymbolTable::locate(Va address) const {
 }
 
 std::optional<SymbolTable::Symbol> SymbolTable::find(std::string_view name) const {
-  const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
-                                      [&](u32 index, std::string_view wanted) { return at(index).name < wanted; });
+  const auto found =
+      std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                       [&](u32 index, std::string_view wanted) { return at(index).name < wanted; });
   if (found == by_name_.end() || at(*found).name != name) return std::nullopt;
   return at(*found);
 }

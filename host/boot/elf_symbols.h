@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The symbol table of an ELF file: addresses to names for traces, profiles and the debugger, names to addresses for
-// HTIF and breakpoints. Immutable once read, so any thread may use it. [gabi: Symbol Table]
+// The symbol table of an ELF file: addresses to names for traces, profiles and the debugger, names to
+// addresses for HTIF and breakpoints. Immutable once read, so any thread may use it. [gabi: Symbol Table]
 #pragma once
 
 #include <optional>
@@ -30,8 +30,9 @@ class SymbolTable {
     u64 offset = 0;  // bytes behind the symbol's address
   };
 
-  // An empty table if the file has none. Left out: undefined symbols, section and file symbols, and the assembler's
-  // own ("$x", ".L1"). Errors: not a RISC-V ELF64 file, a table or names that are outside the file.
+  // An empty table if the file has none. Left out: undefined symbols, section and file symbols, and the
+  // assembler's own ("$x", ".L1"). Errors: not a RISC-V ELF64 file, a table or names that are outside the
+  // file.
   static Result<SymbolTable> read(std::span<const u8> file);
 
   // By rising address; at one address functions first, then global ones.
@@ -64,8 +65,8 @@ struct HtifAddresses {
   std::optional<Pa> fromhost;
 };
 
-// Where a loaded image has "tohost" and "fromhost"; nothing if it has no tohost. An Error if one is not 8-byte aligned
-// or outside the image's memory.
+// Where a loaded image has "tohost" and "fromhost"; nothing if it has no tohost. An Error if one is not
+// 8-byte aligned or outside the image's memory.
 Result<std::optional<HtifAddresses>> find_htif(const ElfImage& image, u64 bias, const SymbolTable& symbols);
 
 }  // namespace hartwood

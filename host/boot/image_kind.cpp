@@ -14,16 +14,19 @@ bool has(std::span<const u8> file, size_t at, std::string_view magic) {
 }  // namespace
 
 ImageKind detect_image(std::span<const u8> file) {
-  if (has(file, 0, "\x7f"
-                   "ELF"))
+  if (has(file, 0,
+          "\x7f"
+          "ELF"))
     return ImageKind::elf;
-  if (has(file, 0x38, "RSC\x05") || has(file, 0x30, std::string_view("RISCV\0\0\0", 8))) return ImageKind::linux_image;
+  if (has(file, 0x38, "RSC\x05") || has(file, 0x30, std::string_view("RISCV\0\0\0", 8)))
+    return ImageKind::linux_image;
   if (has(file, 0, "MZ") && has(file, 4, "zimg")) return ImageKind::efi_zboot;
   if (has(file, 0, "\x1f\x8b")) return ImageKind::gzip;
   if (has(file, 0, "\x28\xb5\x2f\xfd")) return ImageKind::zstd;
-  if (has(file, 0, std::string_view("\xfd"
-                                    "7zXZ\0",
-                                    6)))
+  if (has(file, 0,
+          std::string_view("\xfd"
+                           "7zXZ\0",
+                           6)))
     return ImageKind::xz;
   if (has(file, 0, "BZh")) return ImageKind::bzip2;
   if (has(file, 0, "\x02\x21\x4c\x18") || has(file, 0, "\x04\x22\x4d\x18")) return ImageKind::lz4;
@@ -56,10 +59,12 @@ Status require_uncompressed(ImageKind kind, const char* what) {
     case ImageKind::bzip2: command = "bzip2 -dc"; break;
     case ImageKind::lz4: command = "lz4 -dc"; break;
     case ImageKind::efi_zboot:
-      return errorf("the %s is %s; give the uncompressed arch/riscv/boot/Image of the same build", what, describe(kind));
+      return errorf("the %s is %s; give the uncompressed arch/riscv/boot/Image of the same build", what,
+                    describe(kind));
     default: return {};
   }
-  return errorf("the %s is %s; decompress it first (%s FILE > Image) and give the result", what, describe(kind), command);
+  return errorf("the %s is %s; decompress it first (%s FILE > Image) and give the result", what,
+                describe(kind), command);
 }
 
 }  // namespace hartwood

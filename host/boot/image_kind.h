@@ -27,8 +27,8 @@ ImageKind detect_image(std::span<const u8> file);
 // For messages: "an ELF file", "a gzip-compressed file".
 const char* describe(ImageKind kind);
 
-// An Error that says how to decompress a file of this kind; success for kinds that are not compressed. `what` names
-// the file's role: "kernel".
+// An Error that says how to decompress a file of this kind; success for kinds that are not compressed. `what`
+// names the file's role: "kernel".
 Status require_uncompressed(ImageKind kind, const char* what);
 
 }  // namespace hartwood

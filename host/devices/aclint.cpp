@@ -10,14 +10,16 @@ namespace {
 constexpr u32 kMsipLine = 1u << 3;
 constexpr u64 kNever = ~u64{0};
 
-// The part of a 64-bit register that an access of 4 or 8 bytes at `offset` sees, and the register after a write of it.
+// The part of a 64-bit register that an access of 4 or 8 bytes at `offset` sees, and the register after a
+// write of it.
 u64 part(u64 whole, u64 offset, unsigned size) {
   if (size == 8) return whole;
   return (offset & 4) != 0 ? whole >> 32 : whole & 0xffff'ffff;
 }
 u64 with_part(u64 whole, u64 offset, unsigned size, u64 value) {
   if (size == 8) return value;
-  return (offset & 4) != 0 ? merge(whole, value << 32, 0xffff'ffff'0000'0000) : merge(whole, value, 0xffff'ffff);
+  return (offset & 4) != 0 ? merge(whole, value << 32, 0xffff'ffff'0000'0000)
+                           : merge(whole, value, 0xffff'ffff);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Machine-level software and timer interrupts at the classic CLINT's offsets [ACLINT: MTIMER device, MSWI device].
-// Any hart's thread; registers are guarded by one lock. The comparison with the time is the hart's: this device only
-// hands it the comparator, converted to clock ticks. mtime is the machine's clock plus an offset that a write changes.
+// Machine-level software and timer interrupts at the classic CLINT's offsets [ACLINT: MTIMER device, MSWI
+// device]. Any hart's thread; registers are guarded by one lock. The comparison with the time is the hart's:
+// this device only hands it the comparator, converted to clock ticks. mtime is the machine's clock plus an
+// offset that a write changes.
 #pragma once
 
 #include <vector>
@@ -23,7 +24,8 @@ class Aclint final : public MmioDevice {
   // `hart_count` 1 to kMaxHarts. Comparators reset to ~0, which never fires.
   Aclint(u32 hart_count, HartInterrupts& harts, Clock& clock);
 
-  // msip takes 4-byte accesses, the timer registers 4 or 8; others are access faults. Reserved space reads as zero.
+  // msip takes 4-byte accesses, the timer registers 4 or 8; others are access faults. Reserved space reads as
+  // zero.
   bool mmio_read(u64 offset, unsigned size, u64& value) override;
   bool mmio_write(u64 offset, unsigned size, u64 value) override;
 

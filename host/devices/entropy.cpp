@@ -3,7 +3,8 @@
 
 namespace hartwood {
 
-// A counter with odd increment, mixed by the finaliser of SplitMix64: every state yields another word, period 2^64.
+// A counter with odd increment, mixed by the finaliser of SplitMix64: every state yields another word, period
+// 2^64.
 u32 SeededEntropy::fill(std::span<u8> to) {
   u64 word = 0;
   for (size_t i = 0; i < to.size(); i++) {

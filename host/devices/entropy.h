@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where random bytes come from: the host's generator natively, a seed in the deterministic machine, and whatever the
-// page's workers supply in Wasm. A source is called by one device, under that device's lock.
+// Where random bytes come from: the host's generator natively, a seed in the deterministic machine, and
+// whatever the page's workers supply in Wasm. A source is called by one device, under that device's lock.
 #pragma once
 
 #include <span>

@@ -42,23 +42,12 @@ bool GoldfishRtc::mmio_read(u64 offset, unsigned size, u64& value) {
       value = time & kLowMask;
       break;
     }
-    case kTimeHigh:
-      value = state_.time_high;
-      break;
-    case kAlarmLow:
-      value = state_.alarm & kLowMask;
-      break;
-    case kAlarmHigh:
-      value = state_.alarm >> 32;
-      break;
-    case kIrqEnabled:
-      value = state_.irq_enabled;
-      break;
-    case kAlarmStatus:
-      value = state_.armed;
-      break;
-    default:
-      break;
+    case kTimeHigh: value = state_.time_high; break;
+    case kAlarmLow: value = state_.alarm & kLowMask; break;
+    case kAlarmHigh: value = state_.alarm >> 32; break;
+    case kIrqEnabled: value = state_.irq_enabled; break;
+    case kAlarmStatus: value = state_.armed; break;
+    default: break;
   }
   return true;
 }
@@ -81,20 +70,11 @@ bool GoldfishRtc::mmio_write(u64 offset, unsigned size, u64 value) {
       state_.alarm = merge(state_.alarm, value, kLowMask);
       state_.armed = true;
       break;
-    case kAlarmHigh:
-      state_.alarm = merge(state_.alarm, value << 32, kHighMask);
-      break;
-    case kIrqEnabled:
-      state_.irq_enabled = (value & 1) != 0;
-      break;
-    case kClearAlarm:
-      state_.armed = false;
-      break;
-    case kClearInterrupt:
-      state_.irq_pending = false;
-      break;
-    default:
-      break;
+    case kAlarmHigh: state_.alarm = merge(state_.alarm, value << 32, kHighMask); break;
+    case kIrqEnabled: state_.irq_enabled = (value & 1) != 0; break;
+    case kClearAlarm: state_.armed = false; break;
+    case kClearInterrupt: state_.irq_pending = false; break;
+    default: break;
   }
   check_alarm();
   update();
@@ -115,7 +95,8 @@ void GoldfishRtc::save(StateWriter& out) const {
   out.put(state_.offset);
   out.put(state_.alarm);
   out.put(state_.time_high);
-  for (const bool flag : {state_.armed, state_.irq_pending, state_.irq_enabled}) out.put(static_cast<u8>(flag));
+  for (const bool flag : {state_.armed, state_.irq_pending, state_.irq_enabled})
+    out.put(static_cast<u8>(flag));
   out.end();
 }
 

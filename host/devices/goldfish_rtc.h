@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Goldfish real-time clock ("google,goldfish-rtc"): nanoseconds since 1970 plus an offset that the guest may set,
-// and one alarm. Any thread; one lock guards all registers. The alarm fires in poll(), which the owner of the machine's
-// timers calls when next_alarm() is due; every register access polls too.
+// The Goldfish real-time clock ("google,goldfish-rtc"): nanoseconds since 1970 plus an offset that the guest
+// may set, and one alarm. Any thread; one lock guards all registers. The alarm fires in poll(), which the
+// owner of the machine's timers calls when next_alarm() is due; every register access polls too.
 #pragma once
 
 #include "base/serial.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The platform-level interrupt controller [PLIC: Memory Map, Interrupt Gateways, Interrupt Claim Process, Interrupt
-// Completion]. Context 2h is machine mode of hart h, context 2h + 1 its supervisor mode. Any thread; one lock guards all
-// registers and orders the outputs.
+// The platform-level interrupt controller [PLIC: Memory Map, Interrupt Gateways, Interrupt Claim Process,
+// Interrupt Completion]. Context 2h is machine mode of hart h, context 2h + 1 its supervisor mode. Any
+// thread; one lock guards all registers and orders the outputs.
 //
-// Every source is level-triggered. Its gateway forwards one request at a time: a high level makes the source pending
-// unless a request is already pending or in service; a request stays pending when the level falls before the claim; on
-// completion a level that is still high makes it pending again.
+// Every source is level-triggered. Its gateway forwards one request at a time: a high level makes the source
+// pending unless a request is already pending or in service; a request stays pending when the level falls
+// before the claim; on completion a level that is still high makes it pending again.
 #pragma once
 
 #include <array>
@@ -21,10 +21,10 @@ namespace hartwood {
 
 class Plic final : public MmioDevice, public InterruptSink {
  public:
-  static constexpr u64 kPriority = 0x0;        // u32 per source
-  static constexpr u64 kPending = 0x1000;      // bit per source
-  static constexpr u64 kEnable = 0x2000;       // bit per source, 0x80 bytes per context
-  static constexpr u64 kContext = 0x20'0000;   // threshold and claim, 0x1000 bytes per context
+  static constexpr u64 kPriority = 0x0;       // u32 per source
+  static constexpr u64 kPending = 0x1000;     // bit per source
+  static constexpr u64 kEnable = 0x2000;      // bit per source, 0x80 bytes per context
+  static constexpr u64 kContext = 0x20'0000;  // threshold and claim, 0x1000 bytes per context
   static constexpr u64 kEnableStride = 0x80;
   static constexpr u64 kContextStride = 0x1000;
 

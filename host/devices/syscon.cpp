@@ -12,17 +12,10 @@ bool Syscon::mmio_write(u64 offset, unsigned size, u64 value) {
   if (size != 2 && size != 4) return false;
   if (offset != 0) return true;
   switch (static_cast<u16>(value)) {
-    case kFail:
-      power_.power_off(size == 4 ? static_cast<u16>(value >> 16) : 0);
-      break;
-    case kPass:
-      power_.power_off(0);
-      break;
-    case kReset:
-      power_.reboot();
-      break;
-    default:
-      break;
+    case kFail: power_.power_off(size == 4 ? static_cast<u16>(value >> 16) : 0); break;
+    case kPass: power_.power_off(0); break;
+    case kReset: power_.reboot(); break;
+    default: break;
   }
   return true;
 }

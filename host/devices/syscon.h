@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The board's test finisher ("sifive,test1", "syscon-poweroff", "syscon-reboot"): one 32-bit register that ends or
-// restarts the machine. No state. Any hart's thread.
+// The board's test finisher ("sifive,test1", "syscon-poweroff", "syscon-reboot"): one 32-bit register that
+// ends or restarts the machine. No state. Any hart's thread.
 #pragma once
 
 #include "base/serial.h"

@@ -122,17 +122,14 @@ u8 Uart16550::read_register(u64 index) {
       fill();
       return byte;
     }
-    case kInterruptEnable:
-      return dlab ? regs_.divisor_high : regs_.ier;
+    case kInterruptEnable: return dlab ? regs_.divisor_high : regs_.ier;
     case kInterruptId: {
       const u8 id = interrupt_id();
       if (id == kIidTransmit) regs_.transmit_empty = false;
       return static_cast<u8>(id | (fifo_enabled() ? kIidFifos : 0));
     }
-    case kLineControl:
-      return regs_.lcr;
-    case kModemControl:
-      return regs_.mcr;
+    case kLineControl: return regs_.lcr;
+    case kModemControl: return regs_.mcr;
     case kLineStatus: {
       drain();
       u8 status = 0;
@@ -147,10 +144,8 @@ u8 Uart16550::read_register(u64 index) {
       regs_.msr_delta = 0;
       return status;
     }
-    case kScratch:
-      return regs_.scr;
-    default:
-      return 0;
+    case kScratch: return regs_.scr;
+    default: return 0;
   }
 }
 
@@ -172,20 +167,11 @@ void Uart16550::write_register(u64 index, u8 value) {
         if (rising && tx_.empty()) regs_.transmit_empty = true;
       }
       break;
-    case kInterruptId:
-      write_fcr(value);
-      break;
-    case kLineControl:
-      regs_.lcr = value;
-      break;
-    case kModemControl:
-      write_mcr(value);
-      break;
-    case kScratch:
-      regs_.scr = value;
-      break;
-    default:
-      break;
+    case kInterruptId: write_fcr(value); break;
+    case kLineControl: regs_.lcr = value; break;
+    case kModemControl: write_mcr(value); break;
+    case kScratch: regs_.scr = value; break;
+    default: break;
   }
 }
 
@@ -235,9 +221,9 @@ void Uart16550::reset() {
 void Uart16550::save(StateWriter& out) const {
   Guard guard(lock_);
   out.begin("UART", 1);
-  for (const u8 value : {regs_.ier, regs_.fcr, regs_.lcr, regs_.mcr, regs_.scr, regs_.divisor_low,
-                         regs_.divisor_high, regs_.msr_delta, static_cast<u8>(regs_.overrun),
-                         static_cast<u8>(regs_.transmit_empty)})
+  for (const u8 value :
+       {regs_.ier, regs_.fcr, regs_.lcr, regs_.mcr, regs_.scr, regs_.divisor_low, regs_.divisor_high,
+        regs_.msr_delta, static_cast<u8>(regs_.overrun), static_cast<u8>(regs_.transmit_empty)})
     out.put(value);
   rx_.save(out);
   tx_.save(out);
@@ -251,8 +237,8 @@ void Uart16550::load(StateReader& in) {
   ByteFifo<kFifoBytes> rx, tx;
   ByteFifo<kBacklogBytes> backlog;
   in.begin("UART", 1);
-  for (u8* field : {&regs.ier, &regs.fcr, &regs.lcr, &regs.mcr, &regs.scr, &regs.divisor_low, &regs.divisor_high,
-                    &regs.msr_delta})
+  for (u8* field : {&regs.ier, &regs.fcr, &regs.lcr, &regs.mcr, &regs.scr, &regs.divisor_low,
+                    &regs.divisor_high, &regs.msr_delta})
     in.get(*field);
   regs.overrun = in.get<u8>() != 0;
   regs.transmit_empty = in.get<u8>() != 0;

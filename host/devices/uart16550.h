@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ns16550a serial port. Any thread; one lock guards all registers, and the sink and the source are called under it.
+// The ns16550a serial port. Any thread; one lock guards all registers, and the sink and the source are called
+// under it.
 //
-// Output goes through the 16-byte transmit FIFO to a ByteSink, at once while the sink takes it; then the transmitter is
-// empty again before the store returns. When the sink is full, bytes stay in the FIFO until pump() or the guest's next
-// access. Input waits in a backlog until the receive FIFO has room, so no input byte is ever overrun; only loopback can
-// overrun. Line speed and modem wires do nothing. The receive time-out of the FIFO passes at once: a byte below the
-// trigger level interrupts as soon as it is there.
+// Output goes through the 16-byte transmit FIFO to a ByteSink, at once while the sink takes it; then the
+// transmitter is empty again before the store returns. When the sink is full, bytes stay in the FIFO until
+// pump() or the guest's next access. Input waits in a backlog until the receive FIFO has room, so no input
+// byte is ever overrun; only loopback can overrun. Line speed and modem wires do nothing. The receive
+// time-out of the FIFO passes at once: a byte below the trigger level interrupts as soon as it is there.
 #pragma once
 
 #include <span>
@@ -23,19 +24,20 @@ class Uart16550 final : public MmioDevice {
  public:
   // Register numbers; byte-wide, one byte apart.
   enum Register : u64 {
-    kData = 0,              // RBR, THR; divisor low with DLAB
-    kInterruptEnable = 1,   // IER; divisor high with DLAB
-    kInterruptId = 2,       // IIR read, FCR written
-    kLineControl = 3,       // LCR
-    kModemControl = 4,      // MCR
-    kLineStatus = 5,        // LSR, read-only
-    kModemStatus = 6,       // MSR, read-only
-    kScratch = 7,           // SCR
+    kData = 0,             // RBR, THR; divisor low with DLAB
+    kInterruptEnable = 1,  // IER; divisor high with DLAB
+    kInterruptId = 2,      // IIR read, FCR written
+    kLineControl = 3,      // LCR
+    kModemControl = 4,     // MCR
+    kLineStatus = 5,       // LSR, read-only
+    kModemStatus = 6,      // MSR, read-only
+    kScratch = 7,          // SCR
   };
   static constexpr u32 kFifoBytes = 16;
   static constexpr u32 kBacklogBytes = 4096;
 
-  // `output` null: bytes are dropped. `input` is asked whenever the receive FIFO has room; null: receive() only.
+  // `output` null: bytes are dropped. `input` is asked whenever the receive FIFO has room; null: receive()
+  // only.
   Uart16550(InterruptLine line, ByteSink* output, ByteSource* input = nullptr)
       : line_(line), output_(output), input_(input) {}
 
@@ -63,9 +65,9 @@ class Uart16550 final : public MmioDevice {
     u8 scr = 0;
     u8 divisor_low = 0;
     u8 divisor_high = 0;
-    u8 msr_delta = 0;            // bits 3..0 of MSR
-    bool overrun = false;        // LSR bit 1
-    bool transmit_empty = false; // the THRE interrupt is due
+    u8 msr_delta = 0;             // bits 3..0 of MSR
+    bool overrun = false;         // LSR bit 1
+    bool transmit_empty = false;  // the THRE interrupt is due
   };
 
   bool fifo_enabled() const { return (regs_.fcr & 1) != 0; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the devices of the machine lie: physical bases and sizes in bytes, and interrupt sources of the PLIC, all as on
-// QEMU's `virt` board. Read by the machine (the bus) and by the device tree builder. Constants only.
+// Where the devices of the machine lie: physical bases and sizes in bytes, and interrupt sources of the PLIC,
+// all as on QEMU's `virt` board. Read by the machine (the bus) and by the device tree builder. Constants
+// only.
 #pragma once
 
 #include "base/types.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three blocks of a DTB are collected apart and joined by finish(). [devicetree: Flattened Devicetree Format]
+// The three blocks of a DTB are collected apart and joined by finish(). [devicetree: Flattened Devicetree
+// Format]
 #include "fdt/fdt_builder.h"
 
 #include <algorithm>
@@ -66,15 +67,17 @@ void FdtBuilder::begin_node(std::string_view name) {
   std::string path;
   if (open_.empty()) {
     if (root_done_) return fail(errorf("the device tree has a second root"));
-    if (!name.empty()) return fail(errorf("the root of a device tree has no name, not '%s'", shown(name).c_str()));
+    if (!name.empty())
+      return fail(errorf("the root of a device tree has no name, not '%s'", shown(name).c_str()));
     root_done_ = true;
   } else {
     OpenNode& parent = open_.back();
-    if (!check_node_name(name))
-      fail(errorf("'%s' is no name for a device tree node", shown(name).c_str()));
+    if (!check_node_name(name)) fail(errorf("'%s' is no name for a device tree node", shown(name).c_str()));
     path = parent.path + "/" + std::string(name);
-    if (!parent.children.emplace(name).second) fail(errorf("the device tree has %s twice", shown(path).c_str()));
-    if (open_.size() >= fdt::kMaxDepth) fail(errorf("the device tree is deeper than %u nodes", fdt::kMaxDepth));
+    if (!parent.children.emplace(name).second)
+      fail(errorf("the device tree has %s twice", shown(path).c_str()));
+    if (open_.size() >= fdt::kMaxDepth)
+      fail(errorf("the device tree is deeper than %u nodes", fdt::kMaxDepth));
   }
   fdt::append_be32(structure_, fdt::kBeginNode);
   structure_.insert(structure_.end(), name.begin(), name.end());
@@ -103,9 +106,11 @@ void FdtBuilder::property_bytes(std::string_view name, std::span<const u8> value
   OpenNode& node = open_.back();
   const std::string path = node.path.empty() ? "/" : node.path;
   if (!check_property_name(name))
-    return fail(errorf("'%s' is no name for a device tree property (in %s)", shown(name).c_str(), shown(path).c_str()));
+    return fail(errorf("'%s' is no name for a device tree property (in %s)", shown(name).c_str(),
+                       shown(path).c_str()));
   if (!node.children.empty())
-    return fail(errorf("device tree property '%s' follows a subnode of %s", shown(name).c_str(), shown(path).c_str()));
+    return fail(errorf("device tree property '%s' follows a subnode of %s", shown(name).c_str(),
+                       shown(path).c_str()));
   if (!node.properties.emplace(name).second)
     return fail(errorf("%s has the property '%s' twice", shown(path).c_str(), shown(name).c_str()));
   if (value.size() > fdt::kMaxTreeBytes)
@@ -140,7 +145,9 @@ void FdtBuilder::append_strings_property(std::string_view name, std::string valu
   property_bytes(name, {reinterpret_cast<const u8*>(value.data()), value.size()});
 }
 
-void FdtBuilder::property_string(std::string_view name, std::string_view text) { property_strings(name, {text}); }
+void FdtBuilder::property_string(std::string_view name, std::string_view text) {
+  property_strings(name, {text});
+}
 
 void FdtBuilder::property_strings(std::string_view name, std::initializer_list<std::string_view> texts) {
   std::string value;
@@ -173,13 +180,14 @@ void FdtBuilder::property_phandle(u32 phandle) {
 
 Result<std::vector<u8>> FdtBuilder::finish() {
   if (!open_.empty())
-    fail(errorf("the device tree's node %s is not ended", open_.back().path.empty() ? "/" : open_.back().path.c_str()));
+    fail(errorf("the device tree's node %s is not ended",
+                open_.back().path.empty() ? "/" : open_.back().path.c_str()));
   if (!root_done_) fail(errorf("the device tree is empty"));
   if (!error_.empty()) return Error{error_};
 
   fdt::append_be32(structure_, fdt::kEnd);
   reservations_.resize(reservations_.size() + fdt::kReservationBytes);  // the list ends with zeroes
-  const size_t reservations_at = fdt::kHeaderBytes;                      // a multiple of 8, as it has to be
+  const size_t reservations_at = fdt::kHeaderBytes;                     // a multiple of 8, as it has to be
   const size_t structure_at = reservations_at + reservations_.size();
   const size_t strings_at = structure_at + structure_.size();
   const size_t total = strings_at + strings_.size();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // FdtBuilder writes a flattened device tree, node by node. One thread owns a builder.
 //
-// Mistakes (a bad name, a property after a subnode, a node left open) do not stop the caller: the first one is kept
-// and finish() returns it, so that a tree is written in one go and checked once.
+// Mistakes (a bad name, a property after a subnode, a node left open) do not stop the caller: the first one
+// is kept and finish() returns it, so that a tree is written in one go and checked once.
 #pragma once
 
 #include <initializer_list>
@@ -20,7 +20,8 @@ namespace hartwood {
 
 // Which names a builder takes.
 enum class FdtNames : u8 {
-  // As the specification's sections "Node Names" and "Property Names" want them: 1 to 31 characters of their sets.
+  // As the specification's sections "Node Names" and "Property Names" want them: 1 to 31 characters of their
+  // sets.
   strict,
   // Any printable ASCII without '/', up to 255 characters: to write again what was read from a file.
   as_found,
@@ -50,7 +51,8 @@ class FdtBuilder {
   void property_strings(std::string_view name, std::initializer_list<std::string_view> texts);
   void property_bytes(std::string_view name, std::span<const u8> value);
 
-  // A phandle that this builder has not given out yet, from 1 up; it may be referred to before its node is written.
+  // A phandle that this builder has not given out yet, from 1 up; it may be referred to before its node is
+  // written.
   u32 new_phandle() { return ++last_phandle_; }
   // Writes the open node's "phandle". Two nodes with one phandle are an error.
   void property_phandle(u32 phandle);

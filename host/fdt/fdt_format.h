@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The numbers of a flattened device tree (DTB) and its big-endian words, shared by the builder and the reader.
-// [devicetree: Flattened Devicetree (DTB) Format], version 17. Pure functions, any thread.
+// The numbers of a flattened device tree (DTB) and its big-endian words, shared by the builder and the
+// reader. [devicetree: Flattened Devicetree (DTB) Format], version 17. Pure functions, any thread.
 #pragma once
 
 #include <vector>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// FdtReader checks a device tree file (DTB) that someone gave us, once and wholly, and answers questions about it.
-// It keeps its own copy; the names and values it hands out live as long as the reader. After parse() it never changes,
-// so any thread may read it.
+// FdtReader checks a device tree file (DTB) that someone gave us, once and wholly, and answers questions
+// about it. It keeps its own copy; the names and values it hands out live as long as the reader. After
+// parse() it never changes, so any thread may read it.
 #pragma once
 
 #include <optional>
@@ -23,7 +23,8 @@ struct FdtProperty {
   std::optional<u64> u64_value() const;
   // Cell `index` of the value; nothing beyond its end.
   std::optional<u32> cell(size_t index) const;
-  // The value as one string, or as a list of them; nothing if it is not terminated. [devicetree: Property Values]
+  // The value as one string, or as a list of them; nothing if it is not terminated. [devicetree: Property
+  // Values]
   std::optional<std::string_view> string_value() const;
   std::optional<std::vector<std::string_view>> strings() const;
 };
@@ -60,8 +61,8 @@ class FdtReader {
   std::span<const FdtProperty> properties(FdtNodeIndex index) const;
   // Null if the node has no such property.
   const FdtProperty* property(FdtNodeIndex index, std::string_view name) const;
-  // "/soc/serial@10000000"; a part without a unit address finds the one child that fits but for that. A path that does
-  // not begin with '/' begins with an alias. kNone if there is no such node, or more than one.
+  // "/soc/serial@10000000"; a part without a unit address finds the one child that fits but for that. A path
+  // that does not begin with '/' begins with an alias. kNone if there is no such node, or more than one.
   FdtNodeIndex find_path(std::string_view path) const;
   // The first node after `after` (kNone: from the root on) that lists `compatible`; kNone if there is none.
   FdtNodeIndex find_compatible(std::string_view compatible, FdtNodeIndex after = kNone) const;

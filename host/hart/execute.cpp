@@ -159,7 +159,6 @@ struct Eval : EvalArithmetic {
     }
     if (!(kind == 0 ? allowed(4, 3) : allowed(6, 1))) return illegal();
     // Caches are coherent; only the access is checked: reads or writes must be possible, and a fault is a store's.
-    Pa pa;
     const u64 start = align_down(va, 64);
     Translation out;
     const Privilege privilege = effective_privilege(state, Access::load);

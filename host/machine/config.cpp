@@ -11,7 +11,8 @@ namespace hartwood {
 namespace {
 
 constexpr size_t kMaxSourceBytes = 4096;
-constexpr const char* kMemorySizes = "64, 128, 256, 512, 1024 or 2048 MiB, as a number of MiB or a text such as \"512M\"";
+constexpr const char* kMemorySizes =
+    "64, 128, 256, 512, 1024 or 2048 MiB, as a number of MiB or a text such as \"512M\"";
 
 // The whole text as an unsigned number; false if it is none or too large.
 bool parse_number(std::string_view text, int base, u64& to) {
@@ -39,8 +40,10 @@ void read_seed(JsonObjectReader& reader, u64& to) {
     to = *value->get_ptr<const Json::number_unsigned_t*>();
     return;
   }
-  const Result<u64> seed = parse_seed(value->is_string() ? *value->get_ptr<const std::string*>() : std::string());
-  if (!seed) return reader.wrong("seed", "a whole number from 0 to 2^64-1, or a text of one (decimal or 0x...)");
+  const Result<u64> seed =
+      parse_seed(value->is_string() ? *value->get_ptr<const std::string*>() : std::string());
+  if (!seed)
+    return reader.wrong("seed", "a whole number from 0 to 2^64-1, or a text of one (decimal or 0x...)");
   to = *seed;
 }
 
@@ -71,7 +74,8 @@ Result<u64> parse_memory_size(std::string_view text) {
   const bool is_number = parse_number(text, 10, number) && number <= (kMaxRamBytes >> shift);
   const u64 bytes = number << shift;
   if (!is_number || !is_power_of_two(bytes) || bytes < kMinRamBytes)
-    return errorf("memory of '%s' is not possible; choose %s", std::string(whole.substr(0, 32)).c_str(), kMemorySizes);
+    return errorf("memory of '%s' is not possible; choose %s", std::string(whole.substr(0, 32)).c_str(),
+                  kMemorySizes);
   return bytes;
 }
 
@@ -98,11 +102,10 @@ Result<MachineConfig> parse_config(std::string_view json) {
   reader.choice<ConsoleKind>(
       "console", {{"virtio", ConsoleKind::virtio}, {"uart", ConsoleKind::uart}, {"sbi", ConsoleKind::sbi}},
       config.console);
-  reader.choice<FirmwareKind>("firmware",
-                              {{"built-in", FirmwareKind::built_in},
-                               {"file", FirmwareKind::file},
-                               {"none", FirmwareKind::none}},
-                              config.firmware);
+  reader.choice<FirmwareKind>(
+      "firmware",
+      {{"built-in", FirmwareKind::built_in}, {"file", FirmwareKind::file}, {"none", FirmwareKind::none}},
+      config.firmware);
   reader.boolean("deterministic", config.deterministic);
   read_seed(reader, config.seed);
   read_disks(reader, config.disks);

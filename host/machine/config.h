@@ -39,14 +39,15 @@ struct MachineConfig {
   ConsoleKind console = ConsoleKind::virtio;       // "console": "virtio", "uart" or "sbi"
   FirmwareKind firmware = FirmwareKind::built_in;  // "firmware": "built-in", "file" or "none"
   bool deterministic = false;                      // "deterministic": one thread, virtual time
-  u64 seed = 0;                   // "seed": of the deterministic scheduler; a number, or "0x..." for all 64 bits
+  u64 seed = 0;  // "seed": of the deterministic scheduler; a number, or "0x..." for all 64 bits
   std::vector<DiskConfig> disks;  // "disks": at most kMaxDisks of {"source", "read_only"}
 };
 
 // Absent keys keep the defaults above. Errors name the key, what it has and what it accepts.
 Result<MachineConfig> parse_config(std::string_view json);
 
-// "512M", "1G", "65536K" (powers of 1024), or a plain number of MiB, to bytes; the sizes that GuestMemory takes.
+// "512M", "1G", "65536K" (powers of 1024), or a plain number of MiB, to bytes; the sizes that GuestMemory
+// takes.
 Result<u64> parse_memory_size(std::string_view text);
 // Decimal, or hexadecimal with 0x.
 Result<u64> parse_seed(std::string_view text);

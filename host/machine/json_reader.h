@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A typed, checking view of one JSON object. The core is built without exceptions, where the JSON library ends the
-// program on a wrong type; here each access checks first. The first mistake is kept and finish() returns it, with the
-// key's full path and what is accepted there. One thread; lives no longer than the value it reads.
+// A typed, checking view of one JSON object. The core is built without exceptions, where the JSON library
+// ends the program on a wrong type; here each access checks first. The first mistake is kept and finish()
+// returns it, with the key's full path and what is accepted there. One thread; lives no longer than the value
+// it reads.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -18,8 +19,8 @@ namespace hartwood {
 
 using Json = nlohmann::json;
 
-// Parses a text of at most 1 MiB and 32 levels, without comments. Errors: syntax (with the byte where it is), a key
-// twice in one object, too deep, too long.
+// Parses a text of at most 1 MiB and 32 levels, without comments. Errors: syntax (with the byte where it is),
+// a key twice in one object, too deep, too long.
 Result<Json> parse_json(std::string_view text);
 
 class JsonObjectReader {
@@ -33,8 +34,8 @@ class JsonObjectReader {
   // `path` names the value in messages: "" for the outermost, "disks[0]" for a nested one.
   JsonObjectReader(const Json& value, std::string path);
 
-  // Each of these marks the key as known; if it is there and right, `to` is set, else `to` keeps what it has. null is
-  // no value: leave the key out.
+  // Each of these marks the key as known; if it is there and right, `to` is set, else `to` keeps what it has.
+  // null is no value: leave the key out.
   bool has(std::string_view key) const;
   void boolean(std::string_view key, bool& to);
   void integer(std::string_view key, u64 least, u64 most, u64& to);
@@ -66,14 +67,16 @@ class JsonObjectReader {
     for (size_t i = 0; i < value->size(); i++) each((*value)[i], path_of(key) + format("[%zu]", i));
   }
 
-  // The value of the key, marked as known; null if it is absent. For types that the methods above do not have.
+  // The value of the key, marked as known; null if it is absent. For types that the methods above do not
+  // have.
   const Json* take(std::string_view key);
   // Records that the key's value is not what is `accepted`.
   void wrong(std::string_view key, const std::string& accepted);
   // Records an error of a nested reader.
   void fail(const Error& error);
 
-  // Success, or the first mistake. A key that was not asked for is one, and its message lists those that were.
+  // Success, or the first mistake. A key that was not asked for is one, and its message lists those that
+  // were.
   Status finish();
 
  private:

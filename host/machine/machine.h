@@ -44,6 +44,7 @@ class Machine {
 
   // Before boot(). At most kMaxDisks, in the order of /dev/vda, vdb ...
   Status add_disk(std::unique_ptr<BlockBackend> backend);
+  size_t disk_count() const { return disks_.size(); }
   void set_tracer(Tracer* tracer) { tracer_ = tracer; }
 
   // Places the files and the device tree and sets the harts to their first instruction. Once, on one thread.

@@ -183,6 +183,12 @@ static long start(const char *path, char *const *arguments) {
         for (long standard = 0; standard <= 2; standard++) call(SYS_dup3, terminal, standard, 0, 0, 0);
         if (terminal > 2) call(SYS_close, terminal, 0, 0, 0, 0);
     }
+    struct winsize size = {0};
+    if (call(SYS_ioctl, 0, TIOCGWINSZ, (long)&size, 0, 0) == 0 && size.ws_row == 0) {
+        size.ws_row = 24;  // a serial line does not know; virtio consoles do
+        size.ws_col = 80;
+        call(SYS_ioctl, 0, TIOCSWINSZ, (long)&size, 0, 0);
+    }
     call(SYS_ioctl, 0, TIOCSCTTY, 1, 0, 0);
     call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof none, 0);
     call(SYS_execve, (long)path, (long)arguments, (long)environment, 0, 0);

@@ -173,7 +173,11 @@ TEST(BoardFdt, RefusesContradictions) {
       {"upper case", [](auto& d) { d.isa_extensions.push_back("Zbb"); }, "'Zbb'"},
       {"paging", [](auto& d) { d.va_bits = 40; }, "not 40"},
       {"no memory", [](auto& d) { d.memory.bytes = 0; }, "memory has no bytes"},
-      {"reserved elsewhere", [](auto& d) { d.reserved_no_map = {{Pa(0), 1}}; }, "not all in its memory"},
+      {"reserved elsewhere",
+       [](auto& d) {
+         d.reserved_no_map = {{Pa(0), 1}};
+       },
+       "not all in its memory"},
       {"interrupt 97", [](auto& d) { d.uart->interrupt = 97; }, "UART uses interrupt 97"},
       {"no PLIC", [](auto& d) { d.plic.reset(); }, "but the PLIC has 0"},
       {"too many sources", [](auto& d) { d.plic_sources = 1024; }, "1023"},
@@ -195,7 +199,8 @@ TEST(BoardFdt, CheckOfAUsersTree) {
   EXPECT_TRUE(check_device_tree(tree, memory, 2).ok()) << check_device_tree(tree, memory, 2).message();
   EXPECT_TRUE(check_device_tree(tree, {memory.start, memory.bytes * 2}, 4).ok());
   EXPECT_NE(check_device_tree(tree, memory, 1).message().find("it has 1"), std::string::npos);
-  EXPECT_NE(check_device_tree(tree, {memory.start, memory.bytes / 2}, 2).message().find("512 MiB"), std::string::npos);
+  EXPECT_NE(check_device_tree(tree, {memory.start, memory.bytes / 2}, 2).message().find("512 MiB"),
+            std::string::npos);
   BoardDescription none = board(1);
   none.memory.start = Pa(0x4000'0000);
   EXPECT_FALSE(check_device_tree(read(none), memory, 2).ok());

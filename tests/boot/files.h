@@ -25,6 +25,7 @@ class ElfMaker {
     u64 va, pa;
     std::vector<u8> bytes;
     u64 memory_bytes;
+    bool header_page = false;  // as linkers make one: read-only, from the file's first byte on
   };
   struct Symbol {
     std::string name;
@@ -48,7 +49,9 @@ class ElfMaker {
     const u64 count = segments.size() + (interpreter ? 1 : 0);
     u64 at = sizeof(elf::FileHeader) + count * sizeof(elf::ProgramHeader);
     for (const Segment& each : segments) {
-      headers.push_back({elf::kSegmentLoad, 7, at, each.va, each.pa, each.bytes.size(), each.memory_bytes, 4096});
+      const u32 rights = each.header_page ? 4 : 7;
+      headers.push_back({elf::kSegmentLoad, rights, each.header_page ? 0 : at, each.va, each.pa,
+                         each.bytes.size(), each.memory_bytes, 4096});
       at += each.bytes.size();
     }
     if (interpreter) headers.push_back({elf::kSegmentInterpreter, 4, 64, 0, 0, 1, 1, 1});
@@ -88,7 +91,8 @@ class ElfMaker {
     file.insert(file.end(), table.begin(), table.end());
     file.insert(file.end(), names.begin(), names.end());
     append(file, elf::SectionHeader{});
-    append(file, elf::SectionHeader{0, elf::kSectionSymbols, 0, 0, at, table.size(), 2, 1, 8, sizeof(elf::Symbol)});
+    append(file,
+           elf::SectionHeader{0, elf::kSectionSymbols, 0, 0, at, table.size(), 2, 1, 8, sizeof(elf::Symbol)});
     append(file, elf::SectionHeader{0, 3, 0, 0, at + table.size(), names.size(), 0, 0, 1, 0});
     return file;
   }
@@ -104,7 +108,8 @@ inline std::vector<u8> pattern(size_t bytes, u8 first) {
 inline ElfMaker bare_program() {
   ElfMaker maker;
   maker.entry = 0x8000'0004;
-  maker.segments = {{0x8000'0000, 0x8000'0000, pattern(64, 1), 64}, {0x8000'1000, 0x8000'1000, pattern(32, 9), 4096}};
+  maker.segments = {{0x8000'0000, 0x8000'0000, pattern(64, 1), 64},
+                    {0x8000'1000, 0x8000'1000, pattern(32, 9), 4096}};
   maker.symbols = {{"_start", 0x8000'0004, 8},
                    {"tohost", 0x8000'1040, 8, elf::kSymbolObject},
                    {"fromhost", 0x8000'1080, 8, elf::kSymbolNone},
@@ -123,7 +128,8 @@ inline ElfMaker vmlinux_like() {
 }
 
 // A kernel's Image of `file_bytes`, at least 64, that occupies `memory_bytes`.
-inline std::vector<u8> linux_image(size_t file_bytes, u64 memory_bytes, u64 text_offset = 0x20'0000, u64 flags = 0) {
+inline std::vector<u8> linux_image(size_t file_bytes, u64 memory_bytes, u64 text_offset = 0x20'0000,
+                                   u64 flags = 0) {
   std::vector<u8> file = pattern(file_bytes, 0x40);
   store_le<u64>(file.data() + 8, text_offset);
   store_le<u64>(file.data() + 16, memory_bytes);

@@ -3,7 +3,7 @@
 
 #include "support.h"
 
-namespace hartwood::test {
+namespace hartwood::device_test {
 namespace {
 
 constexpr u64 kNever = ~u64{0};
@@ -102,4 +102,4 @@ TEST_F(AclintTest, State) {
 }
 
 }  // namespace
-}  // namespace hartwood::test
+}  // namespace hartwood::device_test

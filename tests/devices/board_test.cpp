@@ -6,7 +6,7 @@
 #include "devices/virt_map.h"
 #include "support.h"
 
-namespace hartwood::test {
+namespace hartwood::device_test {
 namespace {
 
 struct FakePower final : PowerSink {
@@ -149,24 +149,17 @@ TEST(Entropy, SeededBytesRepeatAndDiffer) {
   EXPECT_EQ(c, d);
 }
 
-TEST(Entropy, NativeBytesDiffer) {
-  NativeEntropy source;
-  std::array<u8, 32> a{}, b{};
-  EXPECT_EQ(source.fill(a), 32u);
-  EXPECT_EQ(source.fill(b), 32u);
-  EXPECT_NE(a, b);
-}
-
 TEST(VirtMap, RegionsLieApart) {
   const std::vector<std::pair<u64, u64>> regions = {
-      {virt::kSysconBase, virt::kSysconBytes}, {virt::kRtcBase, virt::kRtcBytes},
-      {virt::kAclintBase, virt::kAclintBytes}, {virt::kPlicBase, virt::kPlicBytes},
-      {virt::kUartBase, virt::kUartBytes},     {virt::virtio_base(0), virt::kVirtioBytes},
+      {virt::kSysconBase, virt::kSysconBytes},   {virt::kRtcBase, virt::kRtcBytes},
+      {virt::kAclintBase, virt::kAclintBytes},   {virt::kPlicBase, virt::kPlicBytes},
+      {virt::kUartBase, virt::kUartBytes},       {virt::virtio_base(0), virt::kVirtioBytes},
       {virt::virtio_base(7), virt::kVirtioBytes}};
-  for (size_t i = 1; i < regions.size(); i++) EXPECT_LE(regions[i - 1].first + regions[i - 1].second, regions[i].first);
+  for (size_t i = 1; i < regions.size(); i++)
+    EXPECT_LE(regions[i - 1].first + regions[i - 1].second, regions[i].first);
   EXPECT_EQ(virt::virtio_base(7), 0x1000'8000u);
   EXPECT_EQ(virt::virtio_irq(7), 8u);
 }
 
 }  // namespace
-}  // namespace hartwood::test
+}  // namespace hartwood::device_test

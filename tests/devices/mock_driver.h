@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest driver for virtio-mmio: negotiates, lays its rings out in guest memory, and builds whatever chains a test asks
-// for, right or wrong. Queue q lies at kRings + q * 64 KiB; buffers come from data().
+// A guest driver for virtio-mmio: negotiates, lays its rings out in guest memory, and builds whatever chains
+// a test asks for, right or wrong. Queue q lies at kRings + q * 64 KiB; buffers come from data().
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 #include "memory/guest_memory.h"
 #include "support.h"
 
-namespace hartwood::test {
+namespace hartwood::device_test {
 
 inline constexpr u64 kRings = kRamBase + 0x10'0000;
 inline constexpr u64 kDataArea = kRamBase + 0x100'0000;
@@ -162,7 +162,9 @@ class MockDriver {
   }
   void set_available_flags(u32 queue, u16 flags) { memory_.atomic_store<u16>(Pa(available(queue)), flags); }
   // Sets the available index to anything.
-  void set_available_index(u32 queue, u16 index) { memory_.atomic_store<u16>(Pa(available(queue) + 2), index); }
+  void set_available_index(u32 queue, u16 index) {
+    memory_.atomic_store<u16>(Pa(available(queue) + 2), index);
+  }
   u16 available_count(u32 queue) { return queues_.at(queue).available; }
 
   // Reads and acknowledges the interrupt status.
@@ -200,4 +202,4 @@ inline std::string guest_text(const GuestMemory& memory, u64 address, u64 bytes)
   return {span.begin(), span.end()};
 }
 
-}  // namespace hartwood::test
+}  // namespace hartwood::device_test

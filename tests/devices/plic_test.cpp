@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/plic.h"
 
-#include <thread>
-
 #include "support.h"
 
-namespace hartwood::test {
+namespace hartwood::device_test {
 namespace {
 
 constexpr u32 kMeip = 1u << 11, kSeip = 1u << 9;
@@ -23,7 +21,9 @@ struct PlicTest : testing::Test {
     const u64 at = enable_of(context, source / 32);
     write_reg(device, at, read_reg(device, at) | u64{1} << source % 32);
   }
-  bool pending(u32 source) { return bit(read_reg(device, Plic::kPending + 4 * (source / 32)), source % 32) != 0; }
+  bool pending(u32 source) {
+    return bit(read_reg(device, Plic::kPending + 4 * (source / 32)), source % 32) != 0;
+  }
 
   FakeHarts harts{2};
   Plic device{2, harts};
@@ -185,34 +185,5 @@ TEST_F(PlicTest, State) {
   EXPECT_FALSE(restore(fewer, saved(device)));
 }
 
-// Two harts take the interrupts of one source that stays busy: every request is claimed by exactly one of them.
-TEST_F(PlicTest, TwoHartsShareASource) {
-  arm(4, 1, 1);
-  arm(4, 1, 3);
-  constexpr u32 kRequests = 2000;
-  std::atomic<u32> served{0};
-  std::atomic<int> in_service{0};
-  auto hart = [&](u32 context) {
-    while (served < kRequests) {
-      if ((harts.lines(context / 2) & kSeip) == 0) {
-        std::this_thread::yield();
-        continue;
-      }
-      if (read_reg(device, claim_of(context)) == 0) continue;
-      EXPECT_EQ(in_service.fetch_add(1), 0);
-      device.set_level(4, false);
-      served++;
-      device.set_level(4, true);
-      in_service.fetch_sub(1);
-      write_reg(device, claim_of(context), 4);
-    }
-  };
-  device.set_level(4, true);
-  std::thread one(hart, 1), two(hart, 3);
-  one.join();
-  two.join();
-  EXPECT_GE(served, kRequests);
-}
-
 }  // namespace
-}  // namespace hartwood::test
+}  // namespace hartwood::device_test

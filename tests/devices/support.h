@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands around a device under test: harts that record their lines, a clock that a test sets, wires, sinks and
-// sources, and the checks that every saved state goes through.
+// What stands around a device under test: harts that record their lines, a clock that a test sets, wires,
+// sinks and sources, and the checks that every saved state goes through.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <mutex>
 #include <random>
 #include <string>
 #include <vector>
@@ -18,8 +17,9 @@
 #include "devices/sinks.h"
 #include "memory/interrupt.h"
 #include "memory/mmio.h"
+#include "shm/lock.h"
 
-namespace hartwood::test {
+namespace hartwood::device_test {
 
 struct FakeHarts final : HartInterrupts {
   explicit FakeHarts(u32 count) : line(count), compare(count) {
@@ -58,26 +58,26 @@ struct FakeWires final : InterruptSink {
 // Takes `room` bytes and then refuses.
 struct FakeSink final : ByteSink {
   u32 write(std::span<const u8> bytes) override {
-    const std::lock_guard guard(mutex);
+    Guard guard(lock);
     const auto taken = static_cast<u32>(std::min<u64>(bytes.size(), room));
     text.append(bytes.begin(), bytes.begin() + taken);
     room -= taken;
     return taken;
   }
-  std::mutex mutex;
+  Lock lock;
   std::string text;
   u64 room = ~u64{0};
 };
 
 struct FakeSource final : ByteSource {
   u32 read(std::span<u8> to) override {
-    const std::lock_guard guard(mutex);
+    Guard guard(lock);
     const auto taken = static_cast<u32>(std::min(to.size(), text.size()));
     std::copy_n(text.begin(), taken, to.begin());
     text.erase(0, taken);
     return taken;
   }
-  std::mutex mutex;
+  Lock lock;
   std::string text;
 };
 
@@ -112,12 +112,12 @@ bool restore(Device& device, std::span<const u8> state) {
   return !in.failed();
 }
 
-// `state`, saved by a device like `fresh`, survives a round trip; every shortened version of it, another tag and a newer
-// version are refused and leave the device as it was; no damaged version harms the host.
+// `state`, saved by a device like `fresh`, survives a round trip; every shortened version of it, another tag
+// and a newer version are refused and leave the device as it was; no damaged version harms the host.
 template <class Device>
 void check_state(Device& fresh, const std::vector<u8>& state) {
   const std::vector<u8> before = saved(fresh);
-  for (size_t size = 0; size < state.size(); size += state.size() > 600 ? 37 : 1) {
+  for (size_t size = 0; size<state.size(); size += state.size()> 600 ? 37 : 1) {
     ASSERT_FALSE(restore(fresh, std::span(state).first(size))) << size;
     ASSERT_TRUE(saved(fresh) == before) << size;
   }
@@ -137,4 +137,4 @@ void check_state(Device& fresh, const std::vector<u8>& state) {
   EXPECT_TRUE(saved(fresh) == state);
 }
 
-}  // namespace hartwood::test
+}  // namespace hartwood::device_test

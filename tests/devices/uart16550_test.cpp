@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/uart16550.h"
 
-#include <thread>
-
 #include "support.h"
 
-namespace hartwood::test {
+namespace hartwood::device_test {
 namespace {
 
 struct UartTest : testing::Test {
@@ -13,7 +11,9 @@ struct UartTest : testing::Test {
   u8 get(u64 reg) { return static_cast<u8>(read_reg(device, reg, 1)); }
   void put(u64 reg, u8 value) { write_reg(device, reg, value, 1); }
   bool irq() const { return wires.levels[kIrq]; }
-  void enable_fifo(u8 trigger_bits = 0) { put(Uart16550::kInterruptId, static_cast<u8>(1 | trigger_bits << 6)); }
+  void enable_fifo(u8 trigger_bits = 0) {
+    put(Uart16550::kInterruptId, static_cast<u8>(1 | trigger_bits << 6));
+  }
 
   FakeWires wires;
   FakeSink sink;
@@ -237,32 +237,5 @@ TEST_F(UartTest, State) {
   EXPECT_EQ(get(Uart16550::kScratch), 0);
 }
 
-TEST_F(UartTest, TwoHartsAndAnInputThread) {
-  enable_fifo();
-  constexpr u32 kEach = 3000;
-  std::atomic<u32> received{0};
-  auto hart = [&](char c) {
-    for (u32 i = 0; i < kEach; i++) put(Uart16550::kData, static_cast<u8>(c));
-    while (received < kEach) {
-      if ((get(Uart16550::kLineStatus) & 1) == 0) {
-        std::this_thread::yield();
-      } else if (get(Uart16550::kData) == 'i') {
-        received++;
-      }
-    }
-  };
-  std::thread one(hart, 'A'), two(hart, 'B');
-  for (u32 sent = 0; sent < kEach;) {
-    const u32 taken = device.receive(as_bytes("i"));
-    sent += taken;
-    if (taken == 0) std::this_thread::yield();
-  }
-  one.join();
-  two.join();
-  EXPECT_EQ(std::count(sink.text.begin(), sink.text.end(), 'A'), kEach);
-  EXPECT_EQ(std::count(sink.text.begin(), sink.text.end(), 'B'), kEach);
-  EXPECT_EQ(received, kEach);
-}
-
 }  // namespace
-}  // namespace hartwood::test
+}  // namespace hartwood::device_test

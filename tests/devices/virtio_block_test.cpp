@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/virtio/block.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <thread>
-
+#include "backend_check.h"
 #include "mock_driver.h"
 
-namespace hartwood::test {
+namespace hartwood::device_test {
 namespace {
 
 constexpr u64 kDiskBytes = 1 << 20;
@@ -53,7 +48,9 @@ struct TestDisk final : BlockBackend {
 };
 
 struct BlockTest : testing::Test {
-  void start(u64 features = kFlushBit, u32 queues = 1) { driver.bring_up(features | kIndirectDesc, queues, 64); }
+  void start(u64 features = kFlushBit, u32 queues = 1) {
+    driver.bring_up(features | kIndirectDesc, queues, 64);
+  }
   u64 header(u32 type, u64 sector) {
     const u64 at = driver.data(16);
     memory->store<u32>(Pa(at), type);
@@ -61,7 +58,8 @@ struct BlockTest : testing::Test {
     memory->store<u64>(Pa(at + 8), sector);
     return at;
   }
-  // Runs one request with `data` between header and status; returns the status byte, 0xee if it was not written.
+  // Runs one request with `data` between header and status; returns the status byte, 0xee if it was not
+  // written.
   u8 request(u32 type, u64 sector, const std::vector<Buffer>& data, u32 queue = 0) {
     const u64 status = driver.data(1);
     memory->store<u8>(Pa(status), 0xee);
@@ -91,7 +89,8 @@ struct BlockTest : testing::Test {
 
 TEST_F(BlockTest, FeaturesAndConfiguration) {
   EXPECT_EQ(driver.get(VirtioMmio::kDeviceId), 2u);
-  EXPECT_EQ(driver.offered() & 0xffff'ff, u64{1} << 2 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 14);
+  EXPECT_EQ(driver.offered() & 0xffff'ff,
+            u64{1} << 2 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 14);
   EXPECT_EQ(read_reg(slot, 0x100, 8), kDiskBytes / 512);
   EXPECT_EQ(read_reg(slot, 0x108, 4), 0u);
   EXPECT_EQ(read_reg(slot, 0x10c, 4), 254u);
@@ -230,12 +229,12 @@ TEST_F(BlockTest, DiscardAndWriteZeroes) {
   EXPECT_EQ(disk_bytes(8, 1024), std::vector<u8>(1024, 0));
   disk.log.clear();
   const u64 sectors = kDiskBytes / 512;
-  EXPECT_EQ(request(11, 0, ranges({{8, 2, 1}})), 2);                      // unmap is not for discard
-  EXPECT_EQ(request(13, 0, ranges({{8, 2, 2}})), 2);                      // a flag that does not exist
-  EXPECT_EQ(request(13, 0, ranges({{0, 1, 0}, {sectors, 1, 0}})), 1);     // the second is beyond the end
+  EXPECT_EQ(request(11, 0, ranges({{8, 2, 1}})), 2);                   // unmap is not for discard
+  EXPECT_EQ(request(13, 0, ranges({{8, 2, 2}})), 2);                   // a flag that does not exist
+  EXPECT_EQ(request(13, 0, ranges({{0, 1, 0}, {sectors, 1, 0}})), 1);  // the second is beyond the end
   EXPECT_EQ(request(13, 0, ranges({{~u64{0}, 2, 0}})), 1);
   EXPECT_EQ(request(11, 0, ranges({{0, 0xffff'ffff, 0}})), 1);
-  EXPECT_EQ(request(11, 0, ranges({{0, sectors, 0}, {0, 1, 0}})), 1);     // more than there is
+  EXPECT_EQ(request(11, 0, ranges({{0, sectors, 0}, {0, 1, 0}})), 1);  // more than there is
   EXPECT_EQ(request(11, 0, {}), 1);
   EXPECT_EQ(request(11, 0, {{driver.data(24), 24}}), 1);
   EXPECT_EQ(request(11, 0, ranges(std::vector<std::array<u64, 3>>(257, {0, 1, 0}))), 1);
@@ -290,31 +289,6 @@ TEST_F(BlockTest, WritesToPagesWithCodeCountTheirGeneration) {
   EXPECT_NE(memory->code_generation(number), before);
 }
 
-TEST_F(BlockTest, FourQueuesFromTwoThreads) {
-  start(kFlushBit | u64{1} << VirtioBlock::kMultiQueue, 4);
-  std::array<u64, 4> area{};
-  for (u64& at : area) at = driver.data(4096);
-  auto hart = [&](u32 first) {
-    for (u32 i = 0; i < 1500; i++) {
-      const u32 queue = first + i % 2 * 2;
-      const u64 at = area[queue];
-      const u64 sector = 64 * queue + i % 64;
-      memory->store<u32>(Pa(at), i % 3 ? 0 : 1);
-      memory->store<u64>(Pa(at + 8), sector);
-      memory->store<u8>(Pa(at + 16), 0xee);
-      if (i % 3 == 0) memory->fill(Pa(at + 512), static_cast<u8>(i), 512);
-      driver.add(queue, {{at, 16}, {at + 512, 512, i % 3 != 0}, {at + 16, 1, true}});
-      driver.kick(queue);
-      ASSERT_TRUE(driver.take(queue).has_value());
-      ASSERT_EQ(guest_bytes(*memory, at + 16, 1)[0], 0);
-    }
-  };
-  std::thread one(hart, 0), two(hart, 1);
-  one.join();
-  two.join();
-  EXPECT_FALSE(driver.needs_reset());
-}
-
 TEST_F(BlockTest, State) {
   start();
   const u64 to = driver.data(512);
@@ -326,29 +300,6 @@ TEST_F(BlockTest, State) {
   VirtioBlock small(smaller, {.queues = 4});
   VirtioMmio small_slot(*memory, &small, InterruptLine());
   EXPECT_FALSE(restore(small_slot, saved(slot)));
-}
-
-// ---- Back ends ----
-
-void check_backend(BlockBackend& backend) {
-  ASSERT_EQ(backend.size(), 256u << 10);
-  const std::vector<u8> ones(200 << 10, 1);
-  EXPECT_TRUE(backend.write(4096, ones));
-  EXPECT_TRUE(backend.flush());
-  EXPECT_TRUE(backend.write_zeroes(8192, 100 << 10, false));
-  EXPECT_TRUE(backend.write_zeroes(4096, 512, true));
-  std::vector<u8> seen(backend.size());
-  EXPECT_TRUE(backend.read(0, seen));
-  for (u64 i = 0; i < seen.size(); i++) {
-    const bool zero = i < 4608 || (i >= 8192 && i < 8192 + (100 << 10)) || i >= 4096 + ones.size();
-    ASSERT_EQ(seen[i], zero ? 0 : 1) << i;
-  }
-  EXPECT_TRUE(backend.discard(4096, 65536));
-  EXPECT_TRUE(backend.discard(4096, 0));
-  EXPECT_TRUE(backend.write_zeroes(4096, 0, true));
-  u8 last = 9;
-  EXPECT_TRUE(backend.read(backend.size() - 1, std::span(&last, 1)));
-  EXPECT_EQ(last, 0);
 }
 
 TEST(MemoryBackend, Works) {
@@ -364,50 +315,5 @@ TEST(MemoryBackend, Works) {
   EXPECT_FALSE(locked.write_zeroes(0, 512, false));
 }
 
-struct TemporaryFile {
-  explicit TemporaryFile(i64 bytes) {
-    const int file = mkstemp(path);
-    EXPECT_GE(file, 0);
-    EXPECT_EQ(ftruncate(file, bytes), 0);
-    close(file);
-  }
-  ~TemporaryFile() { std::remove(path); }
-  char path[32] = "/tmp/hartwood-disk-XXXXXX";
-};
-
-TEST(FileBackend, Works) {
-  const TemporaryFile file(256 << 10);
-  {
-    auto backend = FileBackend::open(file.path, false);
-    ASSERT_TRUE(backend.ok()) << backend.message();
-    check_backend(**backend);
-    EXPECT_TRUE((*backend)->write(0, as_bytes("kept")));
-  }
-  auto locked = FileBackend::open(file.path, true);
-  ASSERT_TRUE(locked.ok());
-  EXPECT_TRUE((*locked)->read_only());
-  u8 bytes[4];
-  EXPECT_TRUE((*locked)->read(0, bytes));
-  EXPECT_EQ(std::string(bytes, bytes + 4), "kept");
-  EXPECT_FALSE((*locked)->write(0, bytes));
-  EXPECT_FALSE((*locked)->discard(0, 512));
-  EXPECT_FALSE((*locked)->write_zeroes(0, 512, false));
-  EXPECT_TRUE((*locked)->flush());
-  EXPECT_EQ(truncate(file.path, 512), 0);  // the file shrinks under the disk
-  EXPECT_FALSE((*locked)->read(1024, bytes));
-}
-
-TEST(FileBackend, SaysWhatIsWrong) {
-  const auto missing = FileBackend::open("/nonexistent/disk", false);
-  EXPECT_FALSE(missing.ok());
-  EXPECT_NE(missing.message().find("/nonexistent/disk"), std::string::npos);
-  EXPECT_FALSE(FileBackend::open("/dev/null", false).ok());
-  EXPECT_FALSE(FileBackend::open("/tmp", true).ok());
-  const TemporaryFile odd(1000);
-  const auto result = FileBackend::open(odd.path, false);
-  EXPECT_FALSE(result.ok());
-  EXPECT_NE(result.message().find("512"), std::string::npos);
-}
-
 }  // namespace
-}  // namespace hartwood::test
+}  // namespace hartwood::device_test

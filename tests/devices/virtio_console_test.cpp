@@ -1,96 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/virtio/console.h"
 
-#include <thread>
+#include "console_fixture.h"
 
-#include "mock_driver.h"
-
-namespace hartwood::test {
+namespace hartwood::device_test {
 namespace {
-
-constexpr u64 kSize = 1, kMultiport = 2, kEmergency = 4;
-
-struct Message {
-  u32 port;
-  u16 event;
-  u16 value;
-  std::string rest;
-  bool operator==(const Message&) const = default;
-};
-void PrintTo(const Message& m, std::ostream* out) {
-  *out << "{" << m.port << ", " << m.event << ", " << m.value << ", \"" << m.rest << "\"}";
-}
-
-struct ConsoleTest : testing::Test {
-  static constexpr u32 kIrq = 1;
-  // All queues, with control receive buffers.
-  void start(u64 features = kSize | kMultiport, u32 control_buffers = 8) {
-    driver.bring_up(features, 6, 8);
-    for (u32 i = 0; i < control_buffers; i++) driver.add(VirtioConsole::kControlReceive, {{control_buffer(i), 64, true}});
-  }
-  static u64 control_buffer(u32 index) { return kDataArea + 0x10'0000 + 64 * index; }
-  void tell(u32 port, u16 event, u16 value) {
-    const u64 at = driver.data(8);
-    memory->store<u32>(Pa(at), port);
-    memory->store<u16>(Pa(at + 4), event);
-    memory->store<u16>(Pa(at + 6), value);
-    driver.add(VirtioConsole::kControlTransmit, {{at, 8}});
-    driver.kick(VirtioConsole::kControlTransmit);
-    ASSERT_EQ(driver.take(VirtioConsole::kControlTransmit)->bytes, 0u);
-  }
-  // Control messages that came; their buffers are offered again.
-  std::vector<Message> messages() {
-    std::vector<Message> list;
-    while (const auto used = driver.take(VirtioConsole::kControlReceive)) {
-      const u64 at = control_buffer(used->id);
-      Message message{};
-      memory->load(Pa(at), message.port);
-      memory->load(Pa(at + 4), message.event);
-      memory->load(Pa(at + 6), message.value);
-      message.rest = guest_text(*memory, at + 8, used->bytes - 8);
-      list.push_back(message);
-      driver.offer(VirtioConsole::kControlReceive, static_cast<u16>(used->id));
-    }
-    return list;
-  }
-  static std::string size_bytes(u16 columns, u16 rows) {
-    const u16 pair[] = {columns, rows};
-    return {reinterpret_cast<const char*>(pair), 4};
-  }
-  void open_port(u32 port) {
-    tell(0, VirtioConsole::kDeviceReady, 1);
-    tell(port, VirtioConsole::kPortReady, 1);
-    tell(port, VirtioConsole::kPortOpen, 1);
-    messages();
-  }
-  void offer_input(u32 queue, u32 bytes) {
-    const u64 at = driver.data(bytes);
-    input_buffers.push_back(at);
-    driver.add(queue, {{at, bytes, true}});
-  }
-  std::string take_input(u32 queue) {
-    std::string text;
-    while (const auto used = driver.take(queue)) {
-      text += guest_text(*memory, input_buffers.front(), used->bytes);
-      input_buffers.erase(input_buffers.begin());
-    }
-    return text;
-  }
-  void output(u32 queue, const std::string& text) {
-    driver.add(queue, {{driver.data(as_bytes(text)), static_cast<u32>(text.size())}});
-    driver.kick(queue);
-  }
-
-  std::unique_ptr<GuestMemory> memory = make_memory();
-  FakeWires wires;
-  FakeSink sink, second_sink;
-  FakeSource source;
-  VirtioConsole device{{{.name = "console", .output = &sink, .input = &source, .columns = 132, .rows = 43},
-                        {.name = "org.example.stream", .console = false, .output = &second_sink}}};
-  VirtioMmio slot{*memory, &device, InterruptLine(wires, kIrq)};
-  MockDriver driver{*memory, slot};
-  std::vector<u64> input_buffers;
-};
 
 TEST_F(ConsoleTest, FeaturesQueuesAndConfiguration) {
   EXPECT_EQ(driver.get(VirtioMmio::kDeviceId), 3u);
@@ -111,8 +25,9 @@ TEST_F(ConsoleTest, PortsAreAnnouncedNamedSizedAndOpened) {
   tell(0xffff'ffff, VirtioConsole::kDeviceReady, 1);
   EXPECT_EQ(messages(), (std::vector<Message>{{0, 1, 1, ""}, {1, 1, 1, ""}}));
   tell(0, VirtioConsole::kPortReady, 1);
-  EXPECT_EQ(messages(), (std::vector<Message>{
-                            {0, 4, 1, ""}, {0, 7, 1, "console"}, {0, 5, 1, size_bytes(132, 43)}, {0, 6, 1, ""}}));
+  EXPECT_EQ(messages(),
+            (std::vector<Message>{
+                {0, 4, 1, ""}, {0, 7, 1, "console"}, {0, 5, 1, size_bytes(132, 43)}, {0, 6, 1, ""}}));
   tell(1, VirtioConsole::kPortReady, 1);
   EXPECT_EQ(messages(), (std::vector<Message>{{1, 7, 1, "org.example.stream"}, {1, 6, 1, ""}}));
   EXPECT_FALSE(device.guest_open(0));
@@ -319,7 +234,7 @@ TEST_F(ConsoleTest, BrokenReceiveQueueNeedsAReset) {
   EXPECT_TRUE(driver.needs_reset());
 }
 
-// ---- State and threads ----
+// ---- State ----
 
 TEST_F(ConsoleTest, State) {
   start();
@@ -328,7 +243,8 @@ TEST_F(ConsoleTest, State) {
   sink.room = 3;
   output(1, "abcdef");
   FakeSink other_sink;
-  VirtioConsole twin{{{.name = "console", .output = &other_sink}, {.name = "org.example.stream", .console = false}}};
+  VirtioConsole twin{
+      {{.name = "console", .output = &other_sink}, {.name = "org.example.stream", .console = false}}};
   VirtioMmio other(*memory, &twin, InterruptLine());
   check_state(other, saved(slot));
   EXPECT_TRUE(twin.guest_open(0));
@@ -340,50 +256,5 @@ TEST_F(ConsoleTest, State) {
   EXPECT_FALSE(restore(single_slot, saved(slot)));
 }
 
-TEST_F(ConsoleTest, InputResizeAndOutputFromThreeThreads) {
-  start();
-  open_port(0);
-  constexpr u32 kBytes = 4000;
-  std::thread page([&] {
-    std::string left;
-    for (u32 i = 0; i < kBytes; i++) left += static_cast<char>(i);
-    while (!left.empty()) {
-      const u32 taken = device.receive(0, as_bytes(left));
-      left.erase(0, taken);
-      if (taken == 0) std::this_thread::yield();
-    }
-  });
-  std::thread resizer([&] {
-    for (u16 i = 0; i < 500; i++) device.resize(0, i, 24);
-  });
-  const u64 in = driver.data(64), out = driver.data(as_bytes("o"));
-  auto offer_one = [&] {
-    driver.add(0, {{in, 64, true}});
-    driver.kick(0);
-  };
-  std::string got;
-  u32 sent = 0;
-  offer_one();
-  while (got.size() < kBytes) {
-    driver.acknowledge();
-    if (const auto used = driver.take(0)) {
-      got += guest_text(*memory, in, used->bytes);
-      offer_one();
-    }
-    messages();
-    driver.kick(VirtioConsole::kControlReceive);
-    driver.add(1, {{out, 1}});
-    driver.kick(1);
-    if (driver.take(1)) sent++;
-    std::this_thread::yield();
-  }
-  page.join();
-  resizer.join();
-  for (u32 i = 0; i < kBytes; i++) ASSERT_EQ(static_cast<u8>(got[i]), static_cast<u8>(i));
-  EXPECT_EQ(sink.text.size(), sent);
-  EXPECT_EQ(read_reg(slot, 0x100, 2), 499u);
-  EXPECT_FALSE(driver.needs_reset());
-}
-
 }  // namespace
-}  // namespace hartwood::test
+}  // namespace hartwood::device_test

@@ -3,7 +3,7 @@
 
 #include "mock_driver.h"
 
-namespace hartwood::test {
+namespace hartwood::device_test {
 namespace {
 
 // Counts upwards and may run dry.
@@ -82,4 +82,4 @@ TEST_F(RngTest, State) {
 }
 
 }  // namespace
-}  // namespace hartwood::test
+}  // namespace hartwood::device_test

@@ -18,7 +18,8 @@ class Mutator {
  public:
   explicit Mutator(u64 seed) : random_(seed) {}
 
-  // One to four changes: a flipped bit, a byte or a word of an interesting value, bytes moved, the end cut off.
+  // One to four changes: a flipped bit, a byte or a word of an interesting value, bytes moved, the end cut
+  // off.
   std::vector<u8> damage(std::span<const u8> file) {
     std::vector<u8> bytes(file.begin(), file.end());
     for (u64 changes = below(4) + 1; changes != 0 && !bytes.empty(); changes--) change(bytes);
@@ -35,7 +36,9 @@ class Mutator {
       case 2: put(bytes, at, 4); break;
       case 3: put(bytes, at, 8); break;
       case 4: bytes[at] = static_cast<u8>(random_()); break;
-      case 5: std::copy_n(bytes.begin(), std::min(at, bytes.size() - at), bytes.begin() + static_cast<long>(at)); break;
+      case 5:
+        std::copy_n(bytes.begin(), std::min(at, bytes.size() - at), bytes.begin() + static_cast<long>(at));
+        break;
       default: bytes[at] ^= static_cast<u8>(1u << below(8)); break;
     }
   }

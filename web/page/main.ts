@@ -128,8 +128,9 @@ class Page {
     showText('failure-title', title);
     showText('failure-text', error instanceof Error ? error.message : String(error));
     showText('failure-advice', advice);
-    showText('failure-detail', known?.detail ?? '');
-    element('failure-details').hidden = !known?.detail;
+    const detail = known?.code === 'core-failed' || known?.code === 'worker-crashed' ? known.detail : '';
+    showText('failure-detail', detail);
+    element('failure-details').hidden = detail === '';
     element('failure-defaults').hidden = location.search === '';
     element('failure').hidden = false;
     this.boot.hide();

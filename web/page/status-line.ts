@@ -37,14 +37,16 @@ export class StatusLine {
     element('state').dataset['state'] = state;
   }
 
-  /** null: no machine; the last figures stay. */
+  /** null: the machine has ended. What it was stays to be read, but nothing runs. */
   show(machine: Machine | null): void {
+    if (machine === null) this.update();
     this.machine = machine;
+    element('fact-speed').hidden = machine === null;
     if (machine === null) return;
     showText('harts', machine.harts === 1 ? '1 hart' : `${machine.harts} harts`);
     showText('memory', formatMemory(machine.memory));
     this.lamps.replaceChildren(...Array.from({ length: machine.harts }, () => document.createElement('i')));
-    for (const fact of ['fact-harts', 'fact-speed', 'fact-memory', 'fact-uptime']) element(fact).hidden = false;
+    for (const fact of ['fact-harts', 'fact-memory', 'fact-uptime']) element(fact).hidden = false;
     this.update();
   }
 

@@ -154,9 +154,7 @@ export class TerminalView {
 
   /** xterm's WebGL renderer where there is a real GPU; a software one is slower than the DOM. */
   private async drawWithGpu(): Promise<void> {
-    const probe = document.createElement('canvas').getContext('webgl2', { failIfMajorPerformanceCaveat: true });
-    if (probe === null) return;
-    probe.getExtension('WEBGL_lose_context')?.loseContext();
+    if (!hasGpu()) return;
     const { WebglAddon } = await import('@xterm/addon-webgl');
     try {
       const addon = new WebglAddon();
@@ -170,4 +168,13 @@ export class TerminalView {
 
 function fontSize(container: HTMLElement): number {
   return container.clientWidth < kNarrow ? 12 : 14;
+}
+
+function hasGpu(): boolean {
+  const context = document.createElement('canvas').getContext('webgl2', { failIfMajorPerformanceCaveat: true });
+  if (context === null) return false;
+  const names = context.getExtension('WEBGL_debug_renderer_info');
+  const renderer = String(context.getParameter(names?.UNMASKED_RENDERER_WEBGL ?? context.RENDERER));
+  context.getExtension('WEBGL_lose_context')?.loseContext();
+  return !/swiftshader|llvmpipe|software|basic render/i.test(renderer);
 }

@@ -140,18 +140,12 @@ VirtioBlock::Outcome VirtioBlock::erase(BlockRequest& request, bool zeroes, u64&
 
 VirtioBlock::Outcome VirtioBlock::execute(BlockRequest& request, u64& cost) {
   switch (static_cast<BlockType>(request.type)) {
-    case BlockType::in:
-      return transfer(request, true);
-    case BlockType::out:
-      return transfer(request, false);
-    case BlockType::flush:
-      return {backend_.flush() ? BlockStatus::ok : BlockStatus::io_error, 0};
-    case BlockType::get_id:
-      return identify(request);
-    case BlockType::discard:
-      return erase(request, false, cost);
-    case BlockType::write_zeroes:
-      return erase(request, true, cost);
+    case BlockType::in: return transfer(request, true);
+    case BlockType::out: return transfer(request, false);
+    case BlockType::flush: return {backend_.flush() ? BlockStatus::ok : BlockStatus::io_error, 0};
+    case BlockType::get_id: return identify(request);
+    case BlockType::discard: return erase(request, false, cost);
+    case BlockType::write_zeroes: return erase(request, true, cost);
   }
   return {BlockStatus::unsupported, 0};
 }
@@ -160,7 +154,8 @@ void VirtioBlock::finish(u32 queue, const BlockRequest& request, const Outcome& 
   VirtQueue& used = transport().queue(queue);
   if (!used.outstanding(request.ticket)) return;
   transport().memory().store<u8>(request.status, static_cast<u8>(outcome.status));
-  // The used length counts an unbroken prefix of the writable bytes: with the status byte only if no gap is before it.
+  // The used length counts an unbroken prefix of the writable bytes: with the status byte only if no gap is
+  // before it.
   const u64 with_status = outcome.written + 1;
   used.push(request.ticket,
             static_cast<u32>(with_status == request.writable_bytes ? with_status : outcome.written));

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The virtio block device [virtio: Block Device]. Requests are parsed (block_request.h), executed against a BlockBackend
-// and answered, on the notifying hart under the transport's lock. Guest buffers are read and written in place.
+// The virtio block device [virtio: Block Device]. Requests are parsed (block_request.h), executed against a
+// BlockBackend and answered, on the notifying hart under the transport's lock. Guest buffers are read and
+// written in place.
 //
-// Execution and answer are apart: a request is identified by its ticket, and finish() may come later than execute(), so
-// that a slow back end can work elsewhere; an answer to a request from before a reset is dropped.
+// Execution and answer are apart: a request is identified by its ticket, and finish() may come later than
+// execute(), so that a slow back end can work elsewhere; an answer to a request from before a reset is
+// dropped.
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a block device keeps its bytes. Synchronous: a call returns when its work is done. Called by one device under
-// its lock; the device has checked that [offset, offset + size) lies within size(). False: an input/output error that
-// the guest sees.
+// Where a block device keeps its bytes. Synchronous: a call returns when its work is done. Called by one
+// device under its lock; the device has checked that [offset, offset + size) lies within size(). False: an
+// input/output error that the guest sees.
 #pragma once
 
 #include <memory>
@@ -35,7 +35,8 @@ class MemoryBackend final : public BlockBackend {
   explicit MemoryBackend(std::vector<u8> bytes, bool read_only = false)
       : owned_(std::move(bytes)), bytes_(owned_), read_only_(read_only) {}
   // Works in place on memory that outlives the backend.
-  explicit MemoryBackend(std::span<u8> bytes, bool read_only = false) : bytes_(bytes), read_only_(read_only) {}
+  explicit MemoryBackend(std::span<u8> bytes, bool read_only = false)
+      : bytes_(bytes), read_only_(read_only) {}
   MemoryBackend(const MemoryBackend&) = delete;
   MemoryBackend& operator=(const MemoryBackend&) = delete;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A descriptor chain as the device sees it: segments of guest RAM, first those it may read, then those it may write.
-// Plain values, owned by one device under its lock. Segments were found to lie in RAM when the chain was taken from
-// the queue, and are looked up in GuestMemory again for every access, which notes writes of pages that hold code.
+// A descriptor chain as the device sees it: segments of guest RAM, first those it may read, then those it may
+// write. Plain values, owned by one device under its lock. Segments were found to lie in RAM when the chain
+// was taken from the queue, and are looked up in GuestMemory again for every access, which notes writes of
+// pages that hold code.
 #pragma once
 
 #include <span>

@@ -66,7 +66,9 @@ bool VirtioConsole::accepts_input(const Port& port) const {
 
 // ---- Control queues ----
 
-void VirtioConsole::post(Port& port, Event event) { port.messages = static_cast<u16>(port.messages | 1u << event); }
+void VirtioConsole::post(Port& port, Event event) {
+  port.messages = static_cast<u16>(port.messages | 1u << event);
+}
 
 // Sends what is due, in ascending order of ports, as far as the driver has buffers.
 void VirtioConsole::flush_messages() {
@@ -177,8 +179,8 @@ void VirtioConsole::drain_output(u32 index) {
 
 // ---- Input ----
 
-// Lets `fill` put bytes into the guest's buffers, segment by segment: a callable span<u8> -> u32 that fills the front and
-// returns its length; less than the span means that there is no more.
+// Lets `fill` put bytes into the guest's buffers, segment by segment: a callable span<u8> -> u32 that fills
+// the front and returns its length; less than the span means that there is no more.
 template <class Fill>
 void VirtioConsole::fill_buffers(u32 index, Fill&& fill) {
   if (!accepts_input(ports_[index])) return;
@@ -225,9 +227,8 @@ void VirtioConsole::pull_input(u32 index) {
     if (transport().running()) transport().queue(receive_queue(index)).rearm();
     return;
   }
-  fill_buffers(index, [&](std::span<u8> to) {
-    return std::min(input->read(to), static_cast<u32>(to.size()));
-  });
+  fill_buffers(index,
+               [&](std::span<u8> to) { return std::min(input->read(to), static_cast<u32>(to.size())); });
 }
 
 // ---- Entry points ----
@@ -239,7 +240,8 @@ void VirtioConsole::notify(u32 queue) {
       return Handled::done;
     });
     flush_messages();
-    for (u32 index = 0; index < ports_.size(); index++) pull_input(index);  // a port may just have been opened
+    for (u32 index = 0; index < ports_.size(); index++)
+      pull_input(index);  // a port may just have been opened
   } else if (queue == kControlReceive) {
     flush_messages();
   } else {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The virtio console [virtio: Console Device], with several ports. Port 0 is the machine's console, hvc0 in Linux.
-// Registers and queues belong to the notifying hart under the transport's lock; receive(), poll_input(), pump(),
-// resize() and set_connected() may be called from any thread and take that lock.
+// The virtio console [virtio: Console Device], with several ports. Port 0 is the machine's console, hvc0 in
+// Linux. Registers and queues belong to the notifying hart under the transport's lock; receive(),
+// poll_input(), pump(), resize() and set_connected() may be called from any thread and take that lock.
 //
-// Bytes are copied once, between guest RAM and the port's sink or source. The device buffers nothing: input waits in
-// its source (or with the caller of receive()) until the guest offers buffers and has the port open; output that a sink
-// does not take stays in the transmit queue until pump(). Linux's console writer spins until its output was taken, so a
-// sink that refuses stops that hart. Control messages to the driver are kept as one bit per port and kind, so a driver
-// that asks and never reads costs nothing.
+// Bytes are copied once, between guest RAM and the port's sink or source. The device buffers nothing: input
+// waits in its source (or with the caller of receive()) until the guest offers buffers and has the port open;
+// output that a sink does not take stays in the transmit queue until pump(). Linux's console writer spins
+// until its output was taken, so a sink that refuses stops that hart. Control messages to the driver are kept
+// as one bit per port and kind, so a driver that asks and never reads costs nothing.
 #pragma once
 
 #include <span>
@@ -20,13 +20,13 @@
 namespace hartwood {
 
 struct ConsolePort {
-  std::string name{};            // the guest's /sys/class/virtio-ports/*/name; at most 255 bytes
-  bool console = true;           // a terminal (hvcN), else a plain byte stream (/dev/vportNpM)
-  ByteSink* output = nullptr;    // null: output is dropped
-  ByteSource* input = nullptr;   // null: receive() only
+  std::string name{};           // the guest's /sys/class/virtio-ports/*/name; at most 255 bytes
+  bool console = true;          // a terminal (hvcN), else a plain byte stream (/dev/vportNpM)
+  ByteSink* output = nullptr;   // null: output is dropped
+  ByteSource* input = nullptr;  // null: receive() only
   u16 columns = 80;
   u16 rows = 24;
-  bool connected = true;         // the host's end is open
+  bool connected = true;  // the host's end is open
 };
 
 class VirtioConsole final : public VirtioDevice {
@@ -54,7 +54,8 @@ class VirtioConsole final : public VirtioDevice {
   // 1 to kMaxPorts ports; port 0 should be a console.
   explicit VirtioConsole(std::vector<ConsolePort> ports);
 
-  // Input for a port. Copies what fits into the guest's buffers and returns its length: 0 while the guest is not ready.
+  // Input for a port. Copies what fits into the guest's buffers and returns its length: 0 while the guest is
+  // not ready.
   u32 receive(u32 port, std::span<const u8> bytes);
   // The port's source has new input.
   void poll_input(u32 port);
@@ -81,11 +82,11 @@ class VirtioConsole final : public VirtioDevice {
  private:
   struct Port {
     ConsolePort options;
-    bool added = false;      // the driver was told of it
-    bool ready = false;      // the driver has set it up
+    bool added = false;  // the driver was told of it
+    bool ready = false;  // the driver has set it up
     bool guest_open = false;
-    u16 messages = 0;        // events to be sent, a bit 1 << Event each
-    u64 sent = 0;            // bytes of the transmit queue's first chain that the sink has taken
+    u16 messages = 0;  // events to be sent, a bit 1 << Event each
+    u64 sent = 0;      // bytes of the transmit queue's first chain that the sink has taken
   };
 
   bool multiport() const { return transport().has_feature(kMultiportFeature); }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The border between a virtio device and the transport that carries it. The transport owns the queues, the negotiated
-// features, the interrupt and the lock; the device owns its configuration space and what its queues mean. Every method
-// of VirtioDevice is called with the lock held, on the thread of the hart that accessed a register; a method that a
-// device offers to other threads takes transport().lock() itself.
+// The border between a virtio device and the transport that carries it. The transport owns the queues, the
+// negotiated features, the interrupt and the lock; the device owns its configuration space and what its
+// queues mean. Every method of VirtioDevice is called with the lock held, on the thread of the hart that
+// accessed a register; a method that a device offers to other threads takes transport().lock() itself.
 #pragma once
 
 #include <algorithm>
@@ -67,17 +67,19 @@ class VirtioDevice {
   VirtioTransport* transport_ = nullptr;
 };
 
-// What became of a chain: consumed (given back or kept with its ticket), left in the queue for a later notify(), or
-// found to break the device's rules.
+// What became of a chain: consumed (given back or kept with its ticket), left in the queue for a later
+// notify(), or found to break the device's rules.
 enum class Handled : u8 { done, stalled, invalid };
 
-// One notification does at most this much before other harts' accesses and the own hart's guest get their turn.
+// One notification does at most this much before other harts' accesses and the own hart's guest get their
+// turn.
 inline constexpr u32 kChainsPerNotify = 256;
 inline constexpr u64 kBytesPerNotify = u64{16} << 20;
 
-// Feeds the chains of queue `index` to `handle` until the queue is empty, `handle` stalls, or the budget of one
-// notification is used up, and then signals. A broken chain or queue ends in transport.broken(). `handle` is a callable
-// (const Chain&, u64& cost) -> Handled; it adds to `cost` the bytes that it worked on besides those of the chain.
+// Feeds the chains of queue `index` to `handle` until the queue is empty, `handle` stalls, or the budget of
+// one notification is used up, and then signals. A broken chain or queue ends in transport.broken(). `handle`
+// is a callable (const Chain&, u64& cost) -> Handled; it adds to `cost` the bytes that it worked on besides
+// those of the chain.
 template <class Handle>
 void drain_queue(VirtioTransport& transport, u32 index, Chain& chain, Handle&& handle) {
   if (!transport.running()) return;
@@ -115,7 +117,8 @@ void drain_queue(VirtioTransport& transport, u32 index, Chain& chain, Handle&& h
 template <class Config>
 void read_config_from(const Config& config, u32 offset, std::span<u8> to) {
   if (offset >= sizeof config) return;
-  std::memcpy(to.data(), reinterpret_cast<const u8*>(&config) + offset, std::min(to.size(), sizeof config - offset));
+  std::memcpy(to.data(), reinterpret_cast<const u8*>(&config) + offset,
+              std::min(to.size(), sizeof config - offset));
 }
 
 }  // namespace hartwood

@@ -52,7 +52,8 @@ void VirtioMmio::broken(const char* why) {
   status_ |= kNeedsReset;
   fault_ = why;
   if (log_ != nullptr && log_->enabled(LogLevel::warning))
-    log_->write(LogLevel::warning, "virtio device " + std::to_string(device_->id()) + " needs a reset: " + why);
+    log_->write(LogLevel::warning,
+                "virtio device " + std::to_string(device_->id()) + " needs a reset: " + why);
   if (status_ & kDriverOk) raise(kConfigInterrupt);
 }
 
@@ -122,75 +123,55 @@ void VirtioMmio::write_queue_ready(VirtQueue& queue, u32 value) {
   if ((value & 1) == 0) {
     queue.disable();
   } else if (!queue.enabled() && features_agreed()) {
-    if (!queue.enable(has_feature(kEventIndexFeature), has_feature(kIndirectDescFeature))) broken(queue.fault());
+    if (!queue.enable(has_feature(kEventIndexFeature), has_feature(kIndirectDescFeature)))
+      broken(queue.fault());
   }
 }
 
 u32 VirtioMmio::read_register(u64 offset) {
   switch (offset) {
-    case kMagic:
-      return kMagicValue;
-    case kVersion:
-      return kRegisterVersion;
-    case kDeviceId:
-      return device_ != nullptr ? device_->id() : 0;
-    case kVendorId:
-      return kVendor;
-    default:
-      break;
+    case kMagic: return kMagicValue;
+    case kVersion: return kRegisterVersion;
+    case kDeviceId: return device_ != nullptr ? device_->id() : 0;
+    case kVendorId: return kVendor;
+    default: break;
   }
   if (device_ == nullptr) return 0;
   switch (offset) {
     case kDeviceFeatures:
-      return device_features_select_ < 2 ? static_cast<u32>(offered_features() >> (32 * device_features_select_)) : 0;
-    case kQueueSizeMax:
-      return selected_queue() != nullptr ? selected_queue()->max_size() : 0;
-    case kQueueReady:
-      return selected_queue() != nullptr && selected_queue()->enabled();
-    case kInterruptStatus:
-      return interrupt_status_;
-    case kStatus:
-      return status_;
+      return device_features_select_ < 2
+                 ? static_cast<u32>(offered_features() >> (32 * device_features_select_))
+                 : 0;
+    case kQueueSizeMax: return selected_queue() != nullptr ? selected_queue()->max_size() : 0;
+    case kQueueReady: return selected_queue() != nullptr && selected_queue()->enabled();
+    case kInterruptStatus: return interrupt_status_;
+    case kStatus: return status_;
     case kShmLengthLow:
     case kShmLengthHigh:
     case kShmBaseLow:
-    case kShmBaseHigh:
-      return kNoSharedMemory;
-    case kConfigGeneration:
-      return config_generation_;
-    default:
-      return 0;
+    case kShmBaseHigh: return kNoSharedMemory;
+    case kConfigGeneration: return config_generation_;
+    default: return 0;
   }
 }
 
 void VirtioMmio::write_register(u64 offset, u32 value) {
   if (device_ == nullptr) return;
   switch (offset) {
-    case kDeviceFeaturesSelect:
-      device_features_select_ = value;
-      return;
-    case kDriverFeaturesSelect:
-      driver_features_select_ = value;
-      return;
+    case kDeviceFeaturesSelect: device_features_select_ = value; return;
+    case kDriverFeaturesSelect: driver_features_select_ = value; return;
     case kDriverFeatures:
       if (features_agreed() || driver_features_select_ > 1) return;
       driver_features_select_ == 0 ? set_low(driver_features_, value) : set_high(driver_features_, value);
       return;
-    case kQueueSelect:
-      queue_select_ = value;
-      return;
-    case kQueueNotify:
-      notify(value);
-      return;
+    case kQueueSelect: queue_select_ = value; return;
+    case kQueueNotify: notify(value); return;
     case kInterruptAck:
       interrupt_status_ &= ~value;
       if (interrupt_status_ == 0) line_.set(false);
       return;
-    case kStatus:
-      write_status(value);
-      return;
-    default:
-      break;
+    case kStatus: write_status(value); return;
+    default: break;
   }
   VirtQueue* queue = selected_queue();
   if (queue == nullptr) return;
@@ -201,29 +182,14 @@ void VirtioMmio::write_register(u64 offset, u32 value) {
   if (queue->enabled()) return;
   VirtQueue::Layout& layout = queue->layout();
   switch (offset) {
-    case kQueueSize:
-      layout.size = value;
-      break;
-    case kQueueDescLow:
-      set_low(layout.descriptors, value);
-      break;
-    case kQueueDescHigh:
-      set_high(layout.descriptors, value);
-      break;
-    case kQueueDriverLow:
-      set_low(layout.available, value);
-      break;
-    case kQueueDriverHigh:
-      set_high(layout.available, value);
-      break;
-    case kQueueDeviceLow:
-      set_low(layout.used, value);
-      break;
-    case kQueueDeviceHigh:
-      set_high(layout.used, value);
-      break;
-    default:
-      break;
+    case kQueueSize: layout.size = value; break;
+    case kQueueDescLow: set_low(layout.descriptors, value); break;
+    case kQueueDescHigh: set_high(layout.descriptors, value); break;
+    case kQueueDriverLow: set_low(layout.available, value); break;
+    case kQueueDriverHigh: set_high(layout.available, value); break;
+    case kQueueDeviceLow: set_low(layout.used, value); break;
+    case kQueueDeviceHigh: set_high(layout.used, value); break;
+    default: break;
   }
 }
 
@@ -233,7 +199,8 @@ bool VirtioMmio::mmio_read(u64 offset, unsigned size, u64& value) {
   if (offset < kConfig) {
     if (size == 4) value = read_register(offset);
   } else if (device_ != nullptr) {
-    device_->read_config(static_cast<u32>(offset - kConfig), std::span<u8>(reinterpret_cast<u8*>(&value), size));
+    device_->read_config(static_cast<u32>(offset - kConfig),
+                         std::span<u8>(reinterpret_cast<u8*>(&value), size));
   }
   continue_deferred();
   return true;
@@ -275,7 +242,8 @@ void VirtioMmio::load(StateReader& in) {
   Guard guard(lock_);
   reset_locked();
   in.begin("VMIO", 1);
-  if (in.get<u32>() != (device_ != nullptr ? device_->id() : 0)) in.fail("saved virtio slot holds another device");
+  if (in.get<u32>() != (device_ != nullptr ? device_->id() : 0))
+    in.fail("saved virtio slot holds another device");
   if (in.get<u32>() != queues_.size()) in.fail("saved virtio device has another number of queues");
   in.get(driver_features_);
   in.get(deferred_);
@@ -285,7 +253,8 @@ void VirtioMmio::load(StateReader& in) {
   in.get(status_);
   in.get(interrupt_status_);
   const u32 generation = in.get<u32>();
-  if (!in.failed() && device_ != nullptr && features_agreed() && (driver_features_ & ~offered_features()) != 0)
+  if (!in.failed() && device_ != nullptr && features_agreed() &&
+      (driver_features_ & ~offered_features()) != 0)
     in.fail("saved virtio device agreed on features that this one has not");
   for (VirtQueue& queue : queues_)
     queue.load(in, has_feature(kEventIndexFeature), has_feature(kIndirectDescFeature));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One virtio-mmio slot, version 2 [virtio: Virtio Over MMIO, MMIO Device Register Layout]: register decoding, the
-// device status machine, feature negotiation, the interrupt. Any hart's thread; one lock guards the slot, its queues
-// and its device. A slot without device answers with device id 0, as an empty slot of the `virt` board does.
+// One virtio-mmio slot, version 2 [virtio: Virtio Over MMIO, MMIO Device Register Layout]: register decoding,
+// the device status machine, feature negotiation, the interrupt. Any hart's thread; one lock guards the slot,
+// its queues and its device. A slot without device answers with device id 0, as an empty slot of the `virt`
+// board does.
 #pragma once
 
 #include <vector>
@@ -65,13 +66,13 @@ class VirtioMmio final : public MmioDevice, public VirtioTransport {
   // `device` null: an empty slot. `log` (may be null) hears why a device asked for a reset.
   VirtioMmio(GuestMemory& memory, VirtioDevice* device, InterruptLine line, const Log* log = nullptr);
 
-  // Registers below kConfig take aligned 4-byte accesses, others read as zero and are not written; the configuration
-  // space takes any size.
+  // Registers below kConfig take aligned 4-byte accesses, others read as zero and are not written; the
+  // configuration space takes any size.
   bool mmio_read(u64 offset, unsigned size, u64& value) override;
   bool mmio_write(u64 offset, unsigned size, u64 value) override;
 
-  // Goes on with work that a notification left over. Register accesses do the same; a machine that calls this now and
-  // then does not depend on the driver for it.
+  // Goes on with work that a notification left over. Register accesses do the same; a machine that calls this
+  // now and then does not depend on the driver for it.
   void poll();
   // As after power-on.
   void reset();

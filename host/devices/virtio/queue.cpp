@@ -20,7 +20,8 @@ struct Descriptor {
 };
 static_assert(sizeof(Descriptor) == kDescriptorBytes);
 
-// Whether an index that moved from `before` to `after` passed `event` [virtio: Used Buffer Notification Suppression].
+// Whether an index that moved from `before` to `after` passed `event` [virtio: Used Buffer Notification
+// Suppression].
 bool passed(u16 event, u16 after, u16 before) {
   return static_cast<u16>(after - event - 1) < static_cast<u16>(after - before);
 }
@@ -137,7 +138,8 @@ bool VirtQueue::interrupt_wanted() {
   const u16 before = signalled_;
   signalled_ = next_used_;
   if (event_index_)
-    return passed(memory_.atomic_load<u16>(Pa(layout_.available + 4 + u64{2} * layout_.size)), next_used_, before);
+    return passed(memory_.atomic_load<u16>(Pa(layout_.available + 4 + u64{2} * layout_.size)), next_used_,
+                  before);
   return (memory_.atomic_load<u16>(Pa(layout_.available)) & kNoInterrupt) == 0;
 }
 

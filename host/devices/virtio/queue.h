@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device's side of one split virtqueue [virtio: Split Virtqueues]. Guarded by the lock of its device's transport;
-// the driver works on the rings meanwhile, on other harts.
+// The device's side of one split virtqueue [virtio: Split Virtqueues]. Guarded by the lock of its device's
+// transport; the driver works on the rings meanwhile, on other harts.
 //
-// Nothing in guest memory is trusted. enable() checks the rings' places once; peek() reads each descriptor once, into
-// host memory, and walks at most the queue's size plus one indirect table of at most kMaxIndirect. What breaks the
-// driver's side of the contract makes the queue faulty until it is disabled: it yields nothing more, and the transport
-// asks the driver for a reset.
+// Nothing in guest memory is trusted. enable() checks the rings' places once; peek() reads each descriptor
+// once, into host memory, and walks at most the queue's size plus one indirect table of at most kMaxIndirect.
+// What breaks the driver's side of the contract makes the queue faulty until it is disabled: it yields
+// nothing more, and the transport asks the driver for a reset.
 //
-// Indices shared with the driver are loaded and stored sequentially consistent. The used index pairs with the driver's
-// load of it before it reads used elements; the available index with the driver's store after it filled the ring. Where
-// both sides may sleep (interrupt_wanted, rearm), a store of one index followed by a load of the other side's pairs
-// with the driver's store, full barrier and load.
+// Indices shared with the driver are loaded and stored sequentially consistent. The used index pairs with the
+// driver's load of it before it reads used elements; the available index with the driver's store after it
+// filled the ring. Where both sides may sleep (interrupt_wanted, rearm), a store of one index followed by a
+// load of the other side's pairs with the driver's store, full barrier and load.
 #pragma once
 
 #include "base/serial.h"
@@ -26,8 +26,8 @@ class VirtQueue {
 
   enum class Next : u8 { chain, empty, faulty };
 
-  // What the driver sets up before it enables the queue: entries, and guest physical addresses of the descriptor
-  // table, available ring (driver area) and used ring (device area).
+  // What the driver sets up before it enables the queue: entries, and guest physical addresses of the
+  // descriptor table, available ring (driver area) and used ring (device area).
   struct Layout {
     u32 size = 0;
     u64 descriptors = 0;
@@ -56,10 +56,11 @@ class VirtQueue {
   void advance() { last_available_++; }
   // Whether push() would still accept the ticket.
   bool outstanding(Ticket ticket) const { return enabled_ && ticket.epoch == epoch_; }
-  // Gives a chain back; `written`: the bytes that were written from the start of its writable side. False and nothing
-  // done if the ticket is stale.
+  // Gives a chain back; `written`: the bytes that were written from the start of its writable side. False and
+  // nothing done if the ticket is stale.
   bool push(Ticket ticket, u32 written);
-  // Whether the driver wants to hear of what was pushed since this was last asked. Call after a batch of pushes.
+  // Whether the driver wants to hear of what was pushed since this was last asked. Call after a batch of
+  // pushes.
   bool interrupt_wanted();
   // Asks for a notification when the driver adds a chain. True: there is one already (peek again).
   bool rearm();

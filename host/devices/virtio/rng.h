@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The virtio entropy device [virtio: Entropy Device]: one queue of buffers to fill. Runs on the notifying hart under
-// the transport's lock; pump() may come from any thread.
+// The virtio entropy device [virtio: Entropy Device]: one queue of buffers to fill. Runs on the notifying
+// hart under the transport's lock; pump() may come from any thread.
 #pragma once
 
 #include "devices/entropy.h"

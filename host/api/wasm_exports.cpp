@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// The core's flat interface for JavaScript. One module, instantiated by every worker over one shared memory: the io
+// worker first (constructors run there), then one worker for each hart and one for the clock. There is one machine in a
+// memory, so it is the one process-wide object here; everything below this file gets it passed.
+//
+// Who calls what: hw_hart_run a hart's worker; hw_clock_run the clock's; all else the io worker.
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "devices/virtio/block_backend.h"
+#include "machine/config.h"
+#include "machine/machine.h"
+
+#define HW_EXPORT(name) extern "C" __attribute__((export_name(#name)))
+#define HW_IMPORT(name) extern "C" __attribute__((import_module("host"), import_name(#name)))
+
+HW_IMPORT(now) double host_now();          // milliseconds since the machine's epoch, the same epoch in all workers
+HW_IMPORT(unix_ms) double host_unix_ms();  // milliseconds since 1970-01-01 UTC
+HW_IMPORT(entropy) void host_entropy(void* to, hartwood::u32 length);
+HW_IMPORT(log) void host_log(int level, const char* text, hartwood::u32 length);
+
+namespace hartwood {
+namespace {
+
+constexpr u32 kStackBytes = 256 * 1024;
+constexpr u32 kMaxWorkers = kMaxHarts + 4;  // harts, clock, and room for compilers
+
+// One below each stack, so that a frame that overflows lands on bytes that nobody uses.
+constexpr u32 kGuardBytes = 16 * 1024;
+struct alignas(16) WorkerStack {
+  u8 guard[kGuardBytes];
+  u8 bytes[kStackBytes];
+};
+WorkerStack worker_stacks[kMaxWorkers];
+
+class HostEntropy final : public EntropySource {
+ public:
+  u32 fill(std::span<u8> to) override {
+    host_entropy(to.data(), static_cast<u32>(to.size()));
+    return static_cast<u32>(to.size());
+  }
+};
+
+class RingSink final : public ByteSink {
+ public:
+  explicit RingSink(ByteRing& ring) : ring_(ring) {}
+  // Several devices write; the ring has one producer at a time.
+  u32 write(std::span<const u8> bytes) override {
+    Guard guard(lock_);
+    return ring_.push(bytes.data(), static_cast<u32>(bytes.size()));
+  }
+
+ private:
+  ByteRing& ring_;
+  Lock lock_;
+};
+
+class WasmPlatform final : public Platform {
+ public:
+  explicit WasmPlatform(MachineShared& shared) : output_(shared.console_output), log_(&print, nullptr, LogLevel::info) {}
+  u64 monotonic_ns() override {
+    const double ms = host_now();
+    return ms > 0 ? static_cast<u64>(ms * 1e6) : 0;
+  }
+  u64 unix_ns() override { return static_cast<u64>(host_unix_ms()) * 1'000'000; }
+  EntropySource& entropy() override { return entropy_; }
+  ByteSink& console_output() override { return output_; }
+  const Log& log() override { return log_; }
+
+ private:
+  static void print(void*, LogLevel level, const char* text) {
+    host_log(static_cast<int>(level), text, static_cast<u32>(std::strlen(text)));
+  }
+  HostEntropy entropy_;
+  RingSink output_;
+  Log log_;
+};
+
+struct Buffer {
+  u8* data = nullptr;
+  u32 size = 0;
+  std::span<const u8> bytes() const { return {data, size}; }
+};
+
+enum FileKind : u32 { kKernel = 0, kInitrd = 1, kFirmware = 2, kDeviceTree = 3, kDisk = 4 };
+
+// Lives from hw_machine_create until the memory is dropped: a memory serves one machine.
+struct Embedding {
+  MachineShared shared;
+  WasmPlatform platform{shared};
+  std::unique_ptr<Machine> machine;
+  Buffer files[4];
+  std::string error;
+};
+Embedding embedding;
+
+int fail(const std::string& message) {
+  embedding.error = message;
+  return -1;
+}
+
+// One of our bugs: the page finds the message, whatever thread met it.
+void report_fatal(const char* message) {
+  MachineShared& shared = embedding.shared;
+  std::strncpy(shared.fatal_message, message, sizeof shared.fatal_message - 1);
+  shared.fatal.store(1);
+  shared.event.fetch_add(1);
+  shared.event.notify();
+}
+
+}  // namespace
+
+HW_EXPORT(hw_stack_low) u32 hw_stack_low(u32 number) {
+  return number >= 1 && number <= kMaxWorkers ? static_cast<u32>(reinterpret_cast<uintptr_t>(worker_stacks[number - 1].bytes)) : 0;
+}
+HW_EXPORT(hw_stack_size) u32 hw_stack_size() { return kStackBytes; }
+HW_EXPORT(hw_allocate) void* hw_allocate(u32 size) { return std::malloc(size); }
+HW_EXPORT(hw_release) void hw_release(void* pointer) { std::free(pointer); }
+HW_EXPORT(hw_error_ptr) const char* hw_error_ptr() { return embedding.error.data(); }
+HW_EXPORT(hw_error_len) u32 hw_error_len() { return static_cast<u32>(embedding.error.size()); }
+HW_EXPORT(hw_shared) MachineShared* hw_shared() { return &embedding.shared; }
+
+HW_EXPORT(hw_machine_create) int hw_machine_create(const char* json, u32 length) {
+  set_fatal_handler(&report_fatal);
+  if (embedding.machine) return fail("this memory has a machine already");
+  const auto config = parse_config({json, length});
+  if (!config) return fail(config.message());
+  auto machine = Machine::create(*config, embedding.platform, embedding.shared);
+  if (!machine) return fail(machine.message());
+  embedding.machine = std::move(*machine);
+  return 0;
+}
+
+HW_EXPORT(hw_machine_file) int hw_machine_file(u32 kind, u8* data, u32 length) {
+  if (!embedding.machine) return fail("no machine has been made");
+  if (kind == kDisk) {
+    const auto& disks = embedding.machine->config().disks;
+    const size_t index = embedding.machine->disk_count();
+    const bool read_only = index < disks.size() && disks[index].read_only;
+    const Status added = embedding.machine->add_disk(std::make_unique<MemoryBackend>(std::span<u8>(data, length), read_only));
+    return added ? 0 : fail(added.message());
+  }
+  if (kind >= std::size(embedding.files)) return fail("no such kind of file");
+  std::free(embedding.files[kind].data);
+  embedding.files[kind] = {data, length};
+  return 0;
+}
+
+HW_EXPORT(hw_machine_start) int hw_machine_start() {
+  if (!embedding.machine) return fail("no machine has been made");
+  BootFiles files;
+  files.kernel = embedding.files[kKernel].bytes();
+  files.initrd = embedding.files[kInitrd].bytes();
+  files.firmware = embedding.files[kFirmware].bytes();
+  files.device_tree = embedding.files[kDeviceTree].bytes();
+  const Status booted = embedding.machine->boot(files);
+  for (Buffer& file : embedding.files) {
+    std::free(file.data);
+    file = {};
+  }
+  return booted ? 0 : fail(booted.message());
+}
+
+HW_EXPORT(hw_hart_run) u32 hw_hart_run(u32 hart, u32 budget) {
+  return static_cast<u32>(embedding.machine->run_hart(hart, budget));
+}
+HW_EXPORT(hw_clock_run) void hw_clock_run() { embedding.machine->run_clock(); }
+
+HW_EXPORT(hw_console_input) u32 hw_console_input(const u8* bytes, u32 length) {
+  return embedding.machine->console_input({bytes, length});
+}
+HW_EXPORT(hw_console_resize) void hw_console_resize(u32 columns, u32 rows) {
+  const auto clamp = [](u32 v) { return static_cast<u16>(v < 1 ? 1 : v > 1000 ? 1000 : v); };
+  embedding.machine->console_resize(clamp(columns), clamp(rows));
+}
+HW_EXPORT(hw_console_drained) void hw_console_drained() { embedding.machine->console_drained(); }
+
+HW_EXPORT(hw_stop_all) void hw_stop_all() {
+  embedding.machine->stop_all();
+  embedding.machine->stop_clock();
+}
+HW_EXPORT(hw_resume_all) void hw_resume_all() { embedding.machine->resume_all(); }
+
+}  // namespace hartwood
