@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the guest's first userland: Debian's static busybox for riscv64 and our process 1 in a plain cpio archive.
+# Builds the guest's first userland: Debian's static busybox for riscv64 and our process 1 in a plain cpio
+# archive.
 #
 #   kernel/build-initramfs.sh OUTDIR [PATH[:TARGET]...]
 #
 # Leaves initramfs.cpio, initramfs.key (a hash of all inputs; with an unchanged key nothing is done) and
-# busybox.version in OUTDIR. PATH is a file or folder to add, by default as /root/NAME, else as TARGET in the guest;
-# an added /etc/rc runs before the shell. Equal inputs give equal bytes. Needs neither root nor riscv64 emulation.
+# busybox.version in OUTDIR. PATH is a file or folder to add, by default as /root/NAME, else as TARGET in
+# the guest; an added /etc/rc runs before the shell. Equal inputs give equal bytes. Needs neither root nor
+# riscv64 emulation.
 #
 # Environment: HARTWOOD_CACHE (default ~/.cache/hartwood)
 # Packages:    gcc-riscv64-linux-gnu libc6-dev-riscv64-cross python3 apt dpkg
@@ -14,7 +16,7 @@ set -euo pipefail
 umask 022
 . "$(dirname "$0")/lib-debian.sh"
 
-[ $# -ge 1 ] || { sed -n '5s/^# *//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || hw_usage
 cross=riscv64-linux-gnu-
 hw_need ${cross}gcc python3 dpkg-deb
 busybox=trixie/riscv64/busybox-static
@@ -31,9 +33,11 @@ key=$({ echo "$wanted"; cat "$hw_kernel_dir/build-initramfs.sh"; ${cross}gcc --v
             (cd "$path" 2>/dev/null || cd "$(dirname "$path")"
              [ -d "$path" ] && start=. || start=./$(basename "$path")
              find "$start" -name __pycache__ -prune -o -printf '%p %m %l\n' | LC_ALL=C sort
-             find "$start" -name __pycache__ -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum)
+             find "$start" -name __pycache__ -prune -o -type f -print0 | LC_ALL=C sort -z |
+                 xargs -0r sha256sum)
         done; echo "$@"; } | sha256sum | cut -c1-64)
-if [ "$(cat "$out/initramfs.key" 2>/dev/null)" = "$key" ] && [ -s "$out/initramfs.cpio" ] && [ -s "$out/busybox.version" ]; then
+if [ "$(cat "$out/initramfs.key" 2>/dev/null)" = "$key" ] && [ -s "$out/initramfs.cpio" ] &&
+   [ -s "$out/busybox.version" ]; then
     say "up to date"
     exit 0
 fi
@@ -58,9 +62,9 @@ while read -r name; do
 done <"$scratch/applets"
 install -m 644 "$here"/etc/* "$root/etc/"
 ln -s /proc/self/mounts "$root/etc/mtab"
-${cross}gcc -std=gnu11 -Os -Wall -Wextra -Werror -ffreestanding -fno-pic -no-pie -static -nostdlib -nostartfiles \
-    -fno-asynchronous-unwind-tables -fno-stack-protector -march=rv64gc -mabi=lp64d -ffile-prefix-map="$here"=. \
-    -Wl,--build-id=none,-s -o "$root/init" "$here/init.c"
+${cross}gcc -std=gnu11 -Os -Wall -Wextra -Werror -ffreestanding -march=rv64gc -mabi=lp64d \
+    -fno-pic -no-pie -static -nostdlib -nostartfiles -fno-asynchronous-unwind-tables -fno-stack-protector \
+    -ffile-prefix-map="$here"=. -Wl,--build-id=none,-s -o "$root/init" "$here/init.c"
 
 for addition in "$@"; do
     path=${addition%%:*}

@@ -11,36 +11,31 @@
 #
 # Environment: HARTWOOD_CACHE (default ~/.cache/hartwood), JOBS (default: all cores),
 #              KERNEL_SOURCE (tar file, default the one of package linux-source-6.12)
-# Packages:    linux-source-6.12 gcc-riscv64-linux-gnu gcc make flex bison bc xz-utils libelf-dev; ccache if there
+# Packages:    linux-source-6.12 gcc-riscv64-linux-gnu gcc make flex bison bc xz-utils libelf-dev; and
+#              ccache if there
 set -euo pipefail
 umask 022
 
-usage() { sed -n '4s/^# *//p' "$0" >&2; exit 2; }
-say() { printf 'kernel: %s\n' "$*" >&2; }
-die() { say "error: $*"; exit 1; }
+. "$(dirname "$0")/lib-debian.sh"
 
-[ $# -ge 1 ] && [ $# -le 2 ] || usage
-here=$(cd "$(dirname "$0")" && pwd)
+[ $# -ge 1 ] && [ $# -le 2 ] || hw_usage
+here=$hw_kernel_dir
 variant=${2:-small}
 fragment=$here/configs/$variant.config
 [ -f "$fragment" ] || die "no such configuration: configs/$variant.config"
 out=$(mkdir -p "$1" && cd "$1" && pwd)
-cache=${HARTWOOD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hartwood}
+cache=$hw_cache
 tar=${KERNEL_SOURCE:-/usr/src/linux-source-6.12.tar.xz}
 jobs=${JOBS:-$(nproc)}
 cross=riscv64-linux-gnu-
 
-missing=
-for tool in ${cross}gcc ${cross}ld gcc make flex bison bc xz; do
-    command -v "$tool" >/dev/null || missing="$missing $tool"
-done
-[ -z "$missing" ] || die "not found:$missing (Debian: apt-get install gcc-riscv64-linux-gnu gcc make flex bison bc xz-utils)"
+hw_need ${cross}gcc ${cross}ld gcc make flex bison bc xz
 [ -f "$tar" ] || die "no $tar (Debian: apt-get install linux-source-6.12)"
 
 # ------------------------------------------------------------------ the key: is there anything to do?
 source_hash=$(sha256sum "$tar" | cut -c1-16)
-key=$({ echo "$source_hash"; cat "$fragment" "$here/build-kernel.sh"; ${cross}gcc --version | head -1
-        ${cross}ld --version | head -1; } | sha256sum | cut -c1-64)
+key=$({ echo "$source_hash"; cat "$fragment" "$here/build-kernel.sh"; ${cross}gcc --version | sed -n 1p
+        ${cross}ld --version | sed -n 1p; } | sha256sum | cut -c1-64)
 if [ "$(cat "$out/kernel.key" 2>/dev/null)" = "$key" ] && [ -s "$out/Image" ] && [ -s "$out/vmlinux" ] &&
    [ -s "$out/System.map" ] && [ -s "$out/kernel.config" ]; then
     say "up to date"
@@ -68,7 +63,8 @@ mkdir -p "$object"
 export LC_ALL=C KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' SOURCE_DATE_EPOCH=1767225600 \
        KBUILD_BUILD_USER=hartwood KBUILD_BUILD_HOST=hartwood KBUILD_BUILD_VERSION=1
 map="-ffile-prefix-map=$source=linux -ffile-prefix-map=$object=object"
-make_kernel=(make -C "$source" O="$object" ARCH=riscv CROSS_COMPILE=$cross -j"$jobs" KCFLAGS="$map" KAFLAGS="$map")
+make_kernel=(make -C "$source" O="$object" ARCH=riscv CROSS_COMPILE=$cross -j"$jobs"
+             KCFLAGS="$map" KAFLAGS="$map")
 if command -v ccache >/dev/null; then
     export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache}
     make_kernel+=(CC="ccache ${cross}gcc" HOSTCC="ccache gcc")
@@ -79,9 +75,11 @@ if ! cmp -s "$fragment" "$object/fragment" || [ ! -f "$object/.config" ]; then
         { cat "$object/config.log" >&2; die "configuration failed"; }
     cp "$fragment" "$object/fragment"
 fi
-# An option of the fragment that Kconfig did not take is reported: its dependencies are not met, or it is gone.
+# An option of the fragment that Kconfig did not take is reported: its dependencies are not met, or it has
+# gone.
 not_taken=$(grep -E '^CONFIG_[A-Za-z0-9_]+=' "$fragment" | grep -vxFf "$object/.config" || true)
-still_on=$(sed -n 's/^# \(CONFIG_[A-Za-z0-9_]*\) is not set$/\1=y/p' "$fragment" | grep -xFf "$object/.config" || true)
+still_on=$(sed -n 's/^# \(CONFIG_[A-Za-z0-9_]*\) is not set$/\1=y/p' "$fragment" |
+    grep -xFf "$object/.config" || true)
 for option in $not_taken; do say "warning: not in the configuration: $option"; done
 for option in $still_on; do say "warning: on all the same: $option"; done
 
@@ -89,17 +87,17 @@ for option in $still_on; do say "warning: on all the same: $option"; done
 say "building '$variant' with $jobs jobs, log in $object/build.log"
 started=$SECONDS
 "${make_kernel[@]}" Image vmlinux 2>&1 | tee "$object/build.log" |
-    awk '/^ +(CC|AS) / && ++n % 200 == 0 { print "kernel: " n " files compiled"; fflush() }' >&2 ||
-    { grep -nE 'error|Error' "$object/build.log" | head -20 >&2; tail -20 "$object/build.log" >&2; die "build failed"; }
+    awk '/^ +(CC|AS) / && ++n % 200 == 0 { print "build-kernel: " n " files compiled"; fflush() }' >&2 ||
+    { grep -nE 'error|Error' "$object/build.log" | tail -20 >&2; tail -20 "$object/build.log" >&2
+      die "build failed"; }
 
-# ------------------------------------------------------------------ result: the key last, it vouches for the rest
+# ------------------------------------------------------------------ result: the key comes last
 rm -f "$out/kernel.key"
-publish() { cp "$1" "$out/.$2.$$" && chmod 644 "$out/.$2.$$" && mv "$out/.$2.$$" "$out/$2"; }
-publish "$object/arch/riscv/boot/Image" Image
-publish "$object/vmlinux" vmlinux
-publish "$object/System.map" System.map
-publish "$object/.config" kernel.config
+hw_publish "$object/arch/riscv/boot/Image" "$out/Image"
+hw_publish "$object/vmlinux" "$out/vmlinux"
+hw_publish "$object/System.map" "$out/System.map"
+hw_publish "$object/.config" "$out/kernel.config"
 echo "$key" >"$object/key"
-publish "$object/key" kernel.key
+hw_publish "$object/key" "$out/kernel.key"
 say "done in $((SECONDS - started)) s: Image $(stat -c %s "$out/Image") bytes," \
     "$(grep -cE '^ +(CC|AS) ' "$object/build.log" || true) files compiled"

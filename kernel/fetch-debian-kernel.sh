@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Fetches the stock riscv64 kernel of Debian trixie, as it is: the proof that we boot kernels that are not ours.
+# Fetches the stock riscv64 kernel of Debian trixie, as it is: proof that we boot kernels not our own.
 #
 #   kernel/fetch-debian-kernel.sh OUTDIR
 #
@@ -12,7 +12,7 @@ set -euo pipefail
 umask 022
 . "$(dirname "$0")/lib-debian.sh"
 
-[ $# -eq 1 ] || { sed -n '5s/^# *//p' "$0" >&2; exit 2; }
+[ $# -eq 1 ] || hw_usage
 hw_need dpkg-deb
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 
@@ -35,7 +35,8 @@ dpkg-deb --fsys-tarfile "$hw_debs/$(hw_field "$package" 3)" | tar -x -C "$scratc
 vmlinuz=$(echo "$scratch"/boot/vmlinu*)
 [ -f "$vmlinuz" ] || die "$image holds no kernel, or several"
 # The kernel's boot header ends with this magic number at offset 56; a compressed file would have none.
-[ "$(dd if="$vmlinuz" bs=1 skip=56 count=3 status=none)" = RSC ] || die "$(basename "$vmlinuz") is not an uncompressed Image"
+[ "$(dd if="$vmlinuz" bs=1 skip=56 count=3 status=none)" = RSC ] ||
+    die "$(basename "$vmlinuz") is not an uncompressed Image"
 for option in SERIAL_8250_CONSOLE SERIAL_OF_PLATFORM BLK_DEV_INITRD DEVTMPFS; do
     grep -qx "CONFIG_$option=y" "$scratch"/boot/config-* || die "$image does not have $option built in"
 done

@@ -2,21 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fetches what our tests compare with: OpenSBI firmware and QEMU builds newer than Debian 12's own.
 #
-#   kernel/fetch-references.sh OUTDIR [PART...]        PART: opensbi qemu-system qemu-user (default: all three)
+#   kernel/fetch-references.sh OUTDIR [PART...]     PART: opensbi qemu-system qemu-user (default: all)
 #
 # Leaves in OUTDIR:
 #   opensbi-1.6/, opensbi-1.9/     fw_dynamic.bin, fw_jump.bin and both as .elf (trixie's and forky's)
 #   bin/qemu-system-riscv64        QEMU 10.0 from bookworm-backports, a wrapper for qemu-system/
 #   bin/qemu-riscv64               user-mode QEMU 10.0 from trixie, one static program
 #   README.md                      how to call each
-# qemu-system needs the libraries of Debian 12's qemu-system-misc. Spike is in no Debian release that we know of.
+# qemu-system needs the libraries of Debian 12's qemu-system-misc. Spike is in no Debian release that we
+# know.
 #
 # Environment: HARTWOOD_CACHE (default ~/.cache/hartwood)
 set -euo pipefail
 umask 022
 . "$(dirname "$0")/lib-debian.sh"
 
-[ $# -ge 1 ] || { sed -n '5s/^# *//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || hw_usage
 hw_need dpkg-deb tar ldd
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
@@ -50,7 +51,8 @@ fetch_qemu_system() {
     hw_packages $wanted
     for name in riscv common data; do hw_unpack $from/qemu-system-$name "$scratch/system"; done
     rm -rf "$scratch/system/usr/share/doc" "$scratch/system/usr/share/man"
-    lacking=$(ldd "$scratch/system/usr/bin/qemu-system-riscv64" | awk '/not found/ { print $1 }' | tr '\n' ' ')
+    lacking=$(ldd "$scratch/system/usr/bin/qemu-system-riscv64" |
+        awk '/not found/ { print $1 }' | tr '\n' ' ')
     [ -z "$lacking" ] || die "QEMU lacks $lacking: install Debian 12's qemu-system-misc for its libraries"
     replace "$scratch/system" "$out/qemu-system"
     cat >"$scratch/wrapper" <<'WRAPPER'
@@ -87,19 +89,22 @@ for part in "$@"; do
 done
 
 # Each program must run here before anyone relies on it.
-[ ! -e "$out/bin/qemu-system-riscv64" ] || "$out/bin/qemu-system-riscv64" --version >/dev/null || die "qemu-system does not run"
-[ ! -e "$out/bin/qemu-riscv64" ] || "$out/bin/qemu-riscv64" --version >/dev/null || die "qemu-user does not run"
+for program in qemu-system-riscv64 qemu-riscv64; do
+    [ ! -e "$out/bin/$program" ] || "$out/bin/$program" --version >/dev/null || die "$program does not run"
+done
 
 cat >"$scratch/README.md" <<'README'
 # References for differential tests
 
 Made by `kernel/fetch-references.sh`; nothing here is part of Hartwood.
 
-| file | how to call it |
-|---|---|
-| `bin/qemu-system-riscv64` | as QEMU; a bare-metal ELF: `-M virt -bios none -nographic -kernel test.elf`; Linux needs a newer OpenSBI than the machine's own: `-bios opensbi-1.6/fw_dynamic.bin`; `-cpu max` has every extension; add `-global virtio-mmio.force-legacy=false` for version 2 virtio |
-| `bin/qemu-riscv64` | user mode, one static program: `bin/qemu-riscv64 -cpu max program`; `-d in_asm,cpu -one-insn-per-tb` logs registers per instruction |
-| `opensbi-*/fw_dynamic.bin` | firmware; loaded at 0x80000000, a0 = hart, a1 = device tree, a2 = `fw_dynamic_info` |
-| `opensbi-*/fw_jump.bin` | the same without a2; goes to 0x80200000 |
+- `bin/qemu-system-riscv64`: as QEMU; `-cpu max` has every extension. A bare-metal ELF: `-M virt -bios none
+  -nographic -kernel test.elf`. Linux: with `-bios opensbi-1.6/fw_dynamic.bin`, newer than the machine's
+  own; virtio of version 2 with `-global virtio-mmio.force-legacy=false`.
+  Messages about modules of another build are harmless.
+- `bin/qemu-riscv64`: user mode, one static program: `bin/qemu-riscv64 -cpu max program`. With `-one-insn-per-tb
+  -d cpu,nochain` it logs the registers before each instruction.
+- `opensbi-*/fw_dynamic.bin`: loaded at 0x80000000; a0 = hart, a1 = device tree, a2 = `struct fw_dynamic_info`.
+- `opensbi-*/fw_jump.bin`: the same without a2; the next stage lies at 0x80200000.
 README
 hw_publish "$scratch/README.md" "$out/README.md"

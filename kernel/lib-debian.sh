@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by the scripts of this folder: packages of any Debian release as plain files, from the mirror that this
-# machine's apt is configured with, signatures checked (tools/debian-fetch.sh). Nothing gets installed.
-# Downloads are kept in $HARTWOOD_CACHE/debs, one folder per request, and asked for only once.
+# Sourced by the scripts of this folder: messages, atomic results, and packages of any Debian release as
+# plain files. Packages come from the mirror that this machine's apt is configured with, signatures checked
+# (tools/debian-fetch.sh). Nothing gets installed. Downloads are kept in $HARTWOOD_CACHE/debs, one folder
+# per request, and asked for only once.
 
 hw_cache=${HARTWOOD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hartwood}
 hw_kernel_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,15 +10,18 @@ hw_kernel_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 say() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
+# hw_usage: shows how the script is called, from the comment at its top.
+hw_usage() { sed -n 's|^#   \(kernel/.*\)|usage: \1|p' "$0" >&2; exit 2; }
+
 # hw_need TOOL...: stops with one message that names every tool that is missing.
 hw_need() {
     local tool missing=
     for tool in "$@"; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
-    [ -z "$missing" ] || die "not found:$missing"
+    [ -z "$missing" ] || die "not found:$missing (see the list of Debian packages at the top of $0)"
 }
 
-# hw_packages RELEASE/ARCH/PACKAGE[=VERSION]...: downloads them, unless that was done before. Sets hw_debs to the
-# folder, whose file "index" has a line "RELEASE/ARCH/PACKAGE VERSION FILE" for each.
+# hw_packages RELEASE/ARCH/PACKAGE[=VERSION]...: downloads them, unless that was done before. Sets hw_debs
+# to the folder, whose file "index" has a line "RELEASE/ARCH/PACKAGE VERSION FILE" for each.
 hw_packages() {
     local name partial
     name=$(printf '%s\n' "$@" | sha256sum | cut -c1-16)
@@ -45,7 +49,9 @@ hw_unpack() {
 # hw_version RELEASE/ARCH/PACKAGE: the version that was downloaded.
 hw_version() { hw_field "$1" 2; }
 
-hw_field() { awk -v spec="$1" -v n="$2" '$1 == spec { print $n; found = 1 } END { exit !found }' "$hw_debs/index"; }
+hw_field() {
+    awk -v spec="$1" -v n="$2" '$1 == spec { print $n; found = 1 } END { exit !found }' "$hw_debs/index"
+}
 
 # hw_publish SOURCE TARGET [MODE]: puts a file in place so that a reader sees all of it or the former one.
 hw_publish() {

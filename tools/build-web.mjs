@@ -5,12 +5,11 @@
 //
 //   node tools/build-web.mjs [OUT]        default dist; without precompression unless --compress is given
 //
-// Needs build/wasm/hartwood_core.wasm and a C++ compiler. HARTWOOD_GUEST names a folder with Image,
-// initramfs.cpio and licences*.json; without it build/guest/kernel and build/guest/initramfs have them. HARTWOOD_CORE names
-// another core.
+// Needs build/wasm/hartwood_core.wasm and a C++ compiler. HARTWOOD_GUEST names a folder with Image, initramfs.cpio
+// and licences.json; without it build/guest/{kernel,initramfs,licences} have them. HARTWOOD_CORE names another core.
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 import { compressFolder } from './lib/compress.mjs';
 import { buildDir, readOptions, root, runMain, UserError } from './lib/project.mjs';
@@ -34,7 +33,7 @@ const hashOf = (data) => createHash('sha256').update(data).digest('hex').slice(0
 /** The folders that hold the guest's files. */
 function guestFolders() {
   const given = process.env.HARTWOOD_GUEST;
-  return given ? [given] : [join(buildDir, 'guest', 'kernel'), join(buildDir, 'guest', 'initramfs')];
+  return given ? [given] : [join(buildDir, 'guest', 'kernel'), join(buildDir, 'guest', 'initramfs'), join(buildDir, 'guest', 'licences')];
 }
 
 function needFile(file, how) {
@@ -147,7 +146,7 @@ async function buildWeb(out) {
   writeFileSync(join(out, 'hartwood.js'), `export * from './assets/${scriptOutputs.get('web/api/index.ts').name}';\n`);
   writeFileSync(join(out, 'licences.html'), licencesPage({
     metafiles: [workers.metafile, scripts.metafile, styles.metafile],
-    guestFolders: guestFolders(),
+    guestLicences: dirname(guestFile('licences.json')),
     csp, icon: shared.icon, style: `assets/${styleOutputs.get('web/page/licences.css').name}`,
   }));
   writeFileSync(join(out, '_headers'), headersFile());

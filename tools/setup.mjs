@@ -42,7 +42,7 @@ if (isMain(import.meta.url)) {
     if (options.printEnv) {
       const { targets, env } = makeTargets({ tests: false });
       await targets.emscripten.action({ see() {}, run: (command, commandArgs, runOptions) => execute(command, commandArgs, runOptions) });
-      for (const name of ['PATH', 'EM_CONFIG', 'EMSDK_PYTHON', 'EMSCRIPTEN_TOOLCHAIN', 'CCACHE_DIR']) {
+      for (const name of ['PATH', 'EM_CONFIG', 'EMSDK_PYTHON', 'EMSCRIPTEN_TOOLCHAIN', 'CCACHE_DIR', 'CCACHE_BASEDIR', 'CCACHE_NOHASHDIR']) {
         if (env[name]) console.log(`export ${name}='${env[name].replaceAll("'", "'\\''")}'`);
       }
       return;

@@ -6,5 +6,12 @@
 //   long       only in `npm run test:long`
 //   minutes    the time limit, 10 if absent
 export const parts = [
+  { name: 'layers', command: 'node tools/check-layers.mjs', needs: ['packages'] },
   { name: 'tools', command: 'node --test tools/test/*.test.mjs', needs: ['packages'] },
+  { name: 'types', command: 'for p in web workers .; do node_modules/.bin/tsc -p $p || exit 1; done', needs: ['modules', 'layout'] },
+  { name: 'native', command: 'build/native/hartwood_tests --gtest_brief=1', needs: ['native'], minutes: 15 },
+  { name: 'sanitizers', command: 'build/asan/hartwood_tests --gtest_brief=1', needs: ['asan'], minutes: 20 },
+  { name: 'wasm', command: 'node build/wasm/hartwood_tests.cjs --gtest_brief=1', needs: ['wasm'], minutes: 15 },
+  { name: 'front', command: 'node --test web/test/*.test.ts workers/test/*.test.ts', needs: ['modules', 'layout', 'core', 'kernel', 'initramfs'] },
+  { name: 'e2e', command: 'node --test --test-concurrency=1 e2e/*.test.ts', needs: ['dist'], minutes: 20 },
 ];

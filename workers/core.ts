@@ -24,8 +24,6 @@ export interface CoreExports {
   hw_console_input(pointer: number, length: number): number;
   hw_console_resize(columns: number, rows: number): void;
   hw_console_drained(): void;
-  hw_stop_all(): void;
-  hw_resume_all(): void;
 }
 
 /** What hw_hart_run returns. */

@@ -80,13 +80,6 @@ export class IoMachine {
         this.unconsumed -= message.bytes;
         if (this.unconsumed < kOutputWindow) this.consumed?.();
         break;
-      case 'stop':
-        this.guarded(() => this.core?.exports.hw_stop_all());
-        break;
-      case 'resume':
-        this.guarded(() => this.core?.exports.hw_resume_all());
-        this.post({ type: 'resumed' });
-        break;
     }
   }
 

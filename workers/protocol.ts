@@ -64,9 +64,7 @@ export type ToIo =
   | { type: 'input'; bytes: Uint8Array }
   | { type: 'resize'; columns: number; rows: number }
   /** The page has taken `bytes` of output off our hands. */
-  | { type: 'consumed'; bytes: number }
-  | { type: 'stop' }
-  | { type: 'resume' };
+  | { type: 'consumed'; bytes: number };
 
 export type FromIo =
   | { type: 'progress'; kind: FileKind; loaded: number; total: number | null }
@@ -83,7 +81,6 @@ export type FromIo =
   | { type: 'log'; level: number; text: string }
   /** The machine ended by itself; all of its output was posted before. `power` is a PowerState. */
   | { type: 'ended'; power: number; exitCode: number }
-  | { type: 'resumed' }
   | { type: 'error'; error: ErrorReport };
 
 export type ToHart =

@@ -102,13 +102,21 @@ bool Hart::physical_store(Pa pa, u64 va, unsigned size, u64 value) {
   return true;
 }
 
+// An access whose first `first` bytes lie in one page and whose others in the next. Both must be RAM, and whatever is
+// wrong with the lower one is reported before the higher one is looked at.
+bool Hart::memory_in_two_pages(u64 va, unsigned first, unsigned size, Access access, Pa& low, Pa& high) {
+  if (!access_page(va, first, access, low)) return false;
+  if (!parts_.memory.contains(low, first)) return fail(access_fault(access), va);
+  if (!access_page(va + first, size - first, access, high)) return false;
+  return parts_.memory.contains(high, size - first) || fail(access_fault(access), va + first);
+}
+
 bool Hart::load_slow(u64 va, unsigned size, u64& value) {
   const unsigned first = static_cast<unsigned>(kPageBytes - (va & kPageMask));
   Pa pa;
   if (size <= first) return access_page(va, size, Access::load, pa) && physical_load(pa, va, size, value);
   Pa second;
-  if (!access_page(va, first, Access::load, pa) || !access_page(va + first, size - first, Access::load, second))
-    return false;
+  if (!memory_in_two_pages(va, first, size, Access::load, pa, second)) return false;
   value = 0;
   for (unsigned i = 0; i < size; i++) {
     u64 byte = 0;
@@ -124,11 +132,7 @@ bool Hart::store_slow(u64 va, unsigned size, u64 value) {
   Pa pa;
   if (size <= first) return access_page(va, size, Access::store, pa) && physical_store(pa, va, size, value);
   Pa second;
-  if (!access_page(va, first, Access::store, pa) || !access_page(va + first, size - first, Access::store, second))
-    return false;
-  // Both parts must be writable before the first byte changes.
-  if (!parts_.memory.contains(pa, first)) return fail(Cause::store_access, va);
-  if (!parts_.memory.contains(second, size - first)) return fail(Cause::store_access, va + first);
+  if (!memory_in_two_pages(va, first, size, Access::store, pa, second)) return false;
   for (unsigned i = 0; i < size; i++) {
     const Pa to = i < first ? pa + i : second + (i - first);
     if (!physical_store(to, va + i, 1, value >> (8 * i))) return false;
@@ -148,12 +152,11 @@ bool Hart::zero_block(u64 va) {
   constexpr unsigned kBlock = 64;
   const u64 start = align_down(va, kBlock);
   Pa pa;
-  if (!access_page(start, kBlock, Access::store, pa) || !parts_.memory.contains(pa, kBlock)) {
-    // A translation fault names the address that the instruction was given.
-    if (parts_.memory.contains(pa, kBlock) || trap_.tval == start) trap_.tval = va;
-    else trap_ = {Cause::store_access, va};
+  if (!access_page(start, kBlock, Access::store, pa)) {
+    trap_.tval = va;  // the address that the instruction was given
     return false;
   }
+  if (!parts_.memory.contains(pa, kBlock)) return fail(Cause::store_access, va);
   return parts_.memory.fill(pa, 0, kBlock);
 }
 

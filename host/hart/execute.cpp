@@ -163,9 +163,11 @@ struct Eval : EvalArithmetic {
     Translation out;
     const Privilege privilege = effective_privilege(state, Access::load);
     Trap trap;
-    if (translate(state, hart.parts_.memory, start, 64, Access::load, privilege, out, trap)) return true;
-    if (translate(state, hart.parts_.memory, start, 64, Access::store, privilege, out, trap)) return true;
-    return hart.fail(trap.cause, va);
+    if (!translate(state, hart.parts_.memory, start, 64, Access::load, privilege, out, trap) &&
+        !translate(state, hart.parts_.memory, start, 64, Access::store, privilege, out, trap))
+      return hart.fail(trap.cause, va);
+    const bool exists = hart.parts_.memory.contains(out.pa, 64) || hart.parts_.bus.find(out.pa, 64) != nullptr;
+    return exists || hart.fail(Cause::store_access, va);
   }
 
   // ---- floating point

@@ -123,6 +123,7 @@ class Hart final : public FenceTarget {
   bool load_slow(u64 va, unsigned size, u64& value);
   bool store_slow(u64 va, unsigned size, u64 value);
   bool access_page(u64 va, unsigned size, Access access, Pa& pa);
+  bool memory_in_two_pages(u64 va, unsigned first, unsigned size, Access access, Pa& low, Pa& high);
   bool physical_load(Pa pa, u64 va, unsigned size, u64& value);
   bool physical_store(Pa pa, u64 va, unsigned size, u64 value);
   bool atomic_address(u64 va, unsigned size, Access access, Pa& pa);
@@ -178,7 +179,19 @@ class Hart final : public FenceTarget {
   bool leave_ = false;       // the fast loop must return
   bool waiting_ = false;     // in WFI
   bool jumped_ = false;      // firmware set pc
-  Tlb::Tables tables_{};
+
+  // What the fast loop works with inside one page; set on its entry and at page changes.
+  struct Loop {
+    const u8* first = nullptr;  // first slot of the page
+    u64 page_va = 0;
+    const u8* read_table = nullptr;
+    const u8* write_table = nullptr;
+    u8* ram = nullptr;
+    u64 outside_ram = 0;  // bits that no offset in RAM has
+    u32 table_mask = 0;   // of the byte offset of a TLB entry
+    DecodedPage* page = nullptr;
+  };
+  Loop loop_;
 };
 
 }  // namespace hartwood

@@ -8,8 +8,9 @@
 //   - a branch inside the page moves the slot pointer and compares it with the page's bounds, nothing else;
 //   - loads and stores probe the TLB inline (tlb.h) and call out only on a miss;
 //   - the budget is counted down once an instruction, so that a slice ends at the exact instruction.
-// `Fast` is the context that the definitions of isa/semantics run in; all of its members live in registers, because
-// every function of it is inlined and its address is never given away.
+// `Fast` is the context that the definitions of isa/semantics run in; its members live in registers, because every
+// function of it is inlined and its address is never given away. What changes seldom is in Hart::loop_: keeping it in
+// registers would push out the slot pointer and the budget.
 #include "hart/eval.h"
 #include "hart/hart.h"
 #include "isa/semantics/floating.h"
@@ -87,30 +88,27 @@ void Hart::interpret_traced(u32 steps) {
 }
 
 struct Fast : EvalArithmetic {
-  Insn insn;
-  u64* x;
-  const u8* slot;
-  u64 bias;  // pc = bias + (address of the slot >> kSlotShift)
-  const u8* read_table;
-  const u8* write_table;
-  u32 table_mask;  // of the byte offset of an entry
-  u8* ram;
-  u64 ram_size;
-  u64 target;
   Hart* hart;
+  const u8* slot;  // the instruction's; its fields are read where they are used
   u32 budget;
   u32 length;
+  u64 target;
   bool taken;
   bool left;  // a slow store changed something that the loop must take up
 
-  HW_INLINE u64 rs1() const { return x[insn.rs1]; }
-  HW_INLINE u64 rs2() const { return x[insn.rs2()]; }
-  HW_INLINE u64 branch_rs2() const { return x[insn.rd]; }
-  HW_INLINE u64 imm() const { return static_cast<u64>(static_cast<i64>(insn.imm)); }
-  HW_INLINE u64 pc() const { return bias + (reinterpret_cast<uintptr_t>(slot) >> kSlotShift); }
+  HW_INLINE const Insn& insn() const { return *reinterpret_cast<const Insn*>(slot); }
+  HW_INLINE u64 x(u32 index) const { return hart->state_.x[index]; }
+  HW_INLINE u64 rs1() const { return x(insn().rs1); }
+  HW_INLINE u64 rs2() const { return x(slot[4]); }
+  HW_INLINE u64 branch_rs2() const { return x(insn().rd); }
+  HW_INLINE u64 store_rs2() const { return x(insn().rd); }
+  HW_INLINE u64 imm() const { return static_cast<u64>(static_cast<i64>(insn().imm)); }
+  HW_INLINE u64 pc() const {
+    return hart->loop_.page_va + (static_cast<uintptr_t>(slot - hart->loop_.first) >> kSlotShift);
+  }
   HW_INLINE u64 link() const { return pc() + length; }
   HW_INLINE bool rd(u64 v) {
-    x[insn.rd] = v;
+    hart->state_.x[insn().rd] = v;
     return true;
   }
   HW_INLINE bool branch(bool condition) {
@@ -124,21 +122,20 @@ struct Fast : EvalArithmetic {
   // The offset in RAM of an access, and whether it hit.
   template <class T>
   HW_INLINE bool probe(const u8* table, u64 va, u64& offset) const {
-    const u64 entry = *reinterpret_cast<const u64*>(table + (static_cast<u32>(va >> (kPageShift - 3)) & table_mask));
+    const u64 entry = *reinterpret_cast<const u64*>(table + (static_cast<u32>(va >> (kPageShift - 3)) & hart->loop_.table_mask));
     offset = va ^ entry;
-    return (offset & ~(ram_size - sizeof(T))) == 0;
+    return (offset & (hart->loop_.outside_ram | (sizeof(T) - 1))) == 0;
   }
   template <class T>
   HW_INLINE static u64 extend(u64 value) {
     if constexpr (std::is_signed_v<T>) return static_cast<u64>(static_cast<i64>(static_cast<T>(value)));
     else return static_cast<T>(value);
   }
-  HW_INLINE u64 store_rs2() const { return x[insn.rd]; }
   template <class T>
   HW_INLINE Value load(u64 va) {
     u64 offset;
-    if (probe<T>(read_table, va, offset)) [[likely]]
-      return {true, extend<T>(load_le<T>(ram + static_cast<uintptr_t>(offset)))};
+    if (probe<T>(hart->loop_.read_table, va, offset)) [[likely]]
+      return {true, extend<T>(load_le<T>(hart->loop_.ram + static_cast<uintptr_t>(offset)))};
     const Value raw = slow_load(hart, va, sizeof(T), budget);
     return {raw.ok, extend<T>(raw.v)};
   }
@@ -146,8 +143,8 @@ struct Fast : EvalArithmetic {
   HW_INLINE bool store(u64 va, u64 value) {
     u64 offset;
     left = false;
-    if (probe<T>(write_table, va, offset)) [[likely]] {
-      store_le<T>(ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
+    if (probe<T>(hart->loop_.write_table, va, offset)) [[likely]] {
+      store_le<T>(hart->loop_.ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
       return true;
     }
     const SlowStore result = slow_store(hart, va, sizeof(T), value, budget);
@@ -175,36 +172,32 @@ struct Fast : EvalArithmetic {
 
 void Hart::interpret(u32 steps) {
   HartState& state = state_;
-  const TlbContext context = data_context();
-  const Tlb::Tables tables = tlb_.tables(context);
+  const Tlb::Tables tables = tlb_.tables(data_context());
+  loop_.read_table = reinterpret_cast<const u8*>(tables.read);
+  loop_.write_table = reinterpret_cast<const u8*>(tables.write);
+  loop_.table_mask = tlb_.index_mask() << 3;
+  loop_.ram = parts_.memory.ram();
+  loop_.outside_ram = ~(parts_.memory.size() - 1);
   Fast c;
-  c.x = state.x;
-  c.read_table = reinterpret_cast<const u8*>(tables.read);
-  c.write_table = reinterpret_cast<const u8*>(tables.write);
-  c.table_mask = tlb_.index_mask() << 3;
-  c.ram = parts_.memory.ram();
-  c.ram_size = parts_.memory.size();
   c.hart = this;
   c.budget = steps;
   u64 pc = state.pc;
-  DecodedPage* page = nullptr;
-  const u8* first = nullptr;  // first slot of the page
 
 // Leaves the loop with the pc in `pc`.
 #define HW_SYNC_PC() pc = c.pc()
 
 enter_page:
   if (c.budget == 0) goto out;
-  page = fetch_page(pc);
-  if (page == nullptr) {
+  loop_.page = fetch_page(pc);
+  if (loop_.page == nullptr) {
     c.budget--;
     take_trap(pc);
     state.retired = end_ - c.budget;
     return;
   }
-  first = reinterpret_cast<const u8*>(page->slots);
-  c.slot = first + ((pc & kPageMask) << kSlotShift);
-  c.bias = (pc & ~kPageMask) - (reinterpret_cast<uintptr_t>(first) >> kSlotShift);
+  loop_.first = reinterpret_cast<const u8*>(loop_.page->slots);
+  loop_.page_va = pc & ~kPageMask;
+  c.slot = loop_.first + ((pc & kPageMask) << kSlotShift);
 
   for (;;) {
     if (c.budget == 0) [[unlikely]] {
@@ -212,8 +205,7 @@ enter_page:
       goto out;
     }
     c.budget--;
-    c.insn = *reinterpret_cast<const Insn*>(c.slot);
-    switch (c.insn.op) {
+    switch (c.insn().op) {
 #define HW_CASE4(name)                \
   case static_cast<u16>(Op::name):    \
     semantics::name(c);               \
@@ -315,8 +307,8 @@ enter_page:
   case base + static_cast<u16>(Op::name): {                                      \
     semantics::name(c);                                                          \
     if (c.taken) {                                                               \
-      const u8* to = c.slot + (static_cast<intptr_t>(c.insn.imm) << kSlotShift); \
-      if (static_cast<uintptr_t>(to - first) < kPageBytes * kSlotScale) {        \
+      const u8* to = c.slot + (static_cast<intptr_t>(c.insn().imm) << kSlotShift); \
+      if (static_cast<uintptr_t>(to - loop_.first) < kPageBytes * kSlotScale) {        \
         c.slot = to;                                                             \
         continue;                                                                \
       }                                                                          \
@@ -341,7 +333,7 @@ enter_page:
     const u64 from = c.pc();                                               \
     semantics::name(c);                                                    \
     if (((c.target ^ from) & ~kPageMask) == 0) {                           \
-      c.slot = first + ((c.target & kPageMask) << kSlotShift);             \
+      c.slot = loop_.first + ((c.target & kPageMask) << kSlotShift);             \
       continue;                                                            \
     }                                                                      \
     pc = c.target;                                                         \
@@ -384,7 +376,7 @@ enter_page:
 
       case kSlotUndecoded:
         c.budget++;
-        code_.decode_slot(*page, static_cast<u32>((c.slot - first) >> 3));
+        code_.decode_slot(*loop_.page, static_cast<u32>((c.slot - loop_.first) >> 3));
         continue;
       case kSlotPageEnd:
         c.budget++;
@@ -394,15 +386,15 @@ enter_page:
         HW_SYNC_PC();
         sync_retired(c.budget + 1);
         const u32 at = static_cast<u32>(pc & kPageMask);
-        const u16 low = load_le<u16>(page->bytes + at);
+        const u16 low = load_le<u16>(loop_.page->bytes + at);
         const u32 length = instruction_length(low);
         u64 target = 0;
         Flow flow;
-        if (c.insn.op == kSlotStraddle) {
+        if (c.insn().op == kSlotStraddle) {
           flow = execute_straddling(pc, low, target);
         } else {
-          const u32 word = length == 4 ? load_le<u32>(page->bytes + at) : low;
-          flow = execute(c.insn, pc, length, word, target);
+          const u32 word = length == 4 ? load_le<u32>(loop_.page->bytes + at) : low;
+          flow = execute(c.insn(), pc, length, word, target);
         }
         switch (flow) {
           case Flow::next:
@@ -410,12 +402,11 @@ enter_page:
               pc += length;
               goto out;
             }
-            // A straddling instruction runs into the page's end slot.
-            c.slot += (length * kSlotScale);
-            if (c.insn.op == kSlotStraddle) {
+            if (c.insn().op == kSlotStraddle) {
               pc += length;
               goto enter_page;
             }
+            c.slot += length * kSlotScale;
             continue;
           case Flow::jump:
             pc = target;
@@ -435,7 +426,7 @@ enter_page:
 
 left_after:
   HW_SYNC_PC();
-  pc += instruction_length(load_le<u16>(page->bytes + (pc & kPageMask)));
+  pc += instruction_length(load_le<u16>(loop_.page->bytes + (pc & kPageMask)));
   goto out;
 
 trapped:

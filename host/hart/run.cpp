@@ -228,20 +228,18 @@ Hart::Exit Hart::run(u64 budget) {
     if (handle_attention(exit)) return park_and_return(exit);
     const u32 hsm = shared_.hsm_state.load();
     if (hsm != kHsmStarted && hsm != kHsmSuspended) {
+      if (left == 0) return park_and_return(Exit::budget);
       // An interrupt leaves it stopped, but the end of the machine is announced like one.
       parts_.attention.sleep(options_.id, *this, kWakeAlways | kAttentionStart | kAttentionInterrupt, -1);
       continue;
     }
     if (waiting_ || hsm == kHsmSuspended) {
       if ((mip_ & state_.mie) == 0) {
+        if (left == 0) return park_and_return(Exit::budget);
         wait_for_interrupt();
         refresh_timers();
         refresh_lines();
-        if ((mip_ & state_.mie) == 0) {
-          // Woken for something else, or a virtual clock stands still: look at the attention word again.
-          if (shared_.attention.load() == 0 && left == 0) return park_and_return(Exit::budget);
-          continue;
-        }
+        if ((mip_ & state_.mie) == 0) continue;  // woken for something else: look at the attention word again
       }
       waiting_ = false;
       if (hsm == kHsmSuspended) resume();

@@ -2,16 +2,13 @@
 // Deterministic mode, native only: all harts and the clock as fibers of one thread under a seeded scheduler, with time
 // that passes by retired instructions. The same seed gives the same execution: console bytes, retired instructions, RAM.
 //
-// A fiber may be switched out at every shared atomic operation (shm/atomic.h calls point() there) and between slices of
-// instructions, whose lengths are drawn from the seed. When all fibers sleep, time jumps to the earliest deadline.
+// Besides at shared atomic operations (machine/seeded_scheduler.h) fibers switch between slices of instructions, whose
+// lengths are drawn from the seed.
 #pragma once
-
-#include <memory>
-#include <vector>
 
 #include "machine/machine.h"
 #include "machine/platform.h"
-#include "shm/atomic.h"
+#include "machine/seeded_scheduler.h"
 
 namespace hartwood {
 
@@ -32,47 +29,32 @@ class DeterministicClock final : public Clock {
   unsigned shift_ = 1;
 };
 
-struct DeterministicOptions {
-  u32 longest_slice = 4096;  // instructions between two looks at the attention word, at most
-  u32 switch_one_in = 8;     // an atomic operation switches fibers with this chance
-};
-
-class DeterministicRunner final : public Scheduler {
+class DeterministicRunner final : public SeededScheduler {
  public:
-  DeterministicRunner(Machine& machine, DeterministicClock& clock, u64 seed, DeterministicOptions options = {});
+  // One runner at a time for a machine, whose clock is `clock`.
+  DeterministicRunner(Machine& machine, DeterministicClock& clock, u64 seed, const SchedulerOptions& options = {});
   ~DeterministicRunner() override;
 
-  // Until the machine ends, every hart sleeps for ever, or `max_instructions` (0: no limit) were retired in all; then
-  // it returns false. Can be called again after the limit.
+  // Until the machine ends or is stopped, every hart sleeps for ever, or `max_instructions` (0: no limit) were executed
+  // in all since the machine started, those that trapped included; then it returns false. Each hart but one may go on to
+  // the end of a slice that it had begun. Can be called again after the limit.
   bool run(u64 max_instructions);
-  bool slept_for_ever() const { return slept_for_ever_; }
+  bool slept_for_ever() const { return end_ == End::asleep; }
+  End end() const { return end_; }
 
-  // Scheduler
-  void point() override;
-  Wake wait(const std::atomic<u32>& word, u32 expected, i64 timeout_ns) override;
-  void notify(const std::atomic<u32>& word, u32 count) override;
   u32 slice() override;
 
+ protected:
+  u64 now_ns() const override { return clock_.now_ns(); }
+  void skip_ns(u64 ns) override { clock_.idle_ns_ += ns; }
+
  private:
-  struct Fiber;
-  void body(u32 index);
-  u64 random();
-  void wake_expired();
-  // Another fiber that can run, or null.
-  Fiber* choose();
-  void switch_to(Fiber& fiber);
-  void yield_to_main();
+  u64 executed() const;
 
   Machine& machine_;
   DeterministicClock& clock_;
-  u64 seed_;
-  DeterministicOptions options_;
-  std::vector<std::unique_ptr<Fiber>> fibers_;
-  Fiber* current_ = nullptr;
-  void* main_context_ = nullptr;
   u64 limit_ = 0;
-  bool limited_ = false;
-  bool slept_for_ever_ = false;
+  End end_ = End::finished;
 };
 
 }  // namespace hartwood

@@ -103,7 +103,22 @@ class Machine {
   class FirmwareConsole final : public SbiConsole {
    public:
     FirmwareConsole(ByteSink& output, ByteSource* input) : output_(output), input_(input) {}
-    u32 write(std::span<const u8> bytes) override { return output_.write(bytes); }
+    // Linux's early console sends bare line feeds; a terminal wants a carriage return before each.
+    u32 write(std::span<const u8> bytes) override {
+      u32 done = 0;
+      while (done < bytes.size()) {
+        u32 end = done;
+        while (end < bytes.size() && bytes[end] != '\n') end++;
+        done += output_.write(bytes.subspan(done, end - done));
+        if (done < end) return done;
+        if (end == bytes.size()) break;
+        constexpr u8 kNewLine[] = {'\r', '\n'};
+        // Where only the carriage return found room, the line feed is not yet taken.
+        if (output_.write(kNewLine) < sizeof kNewLine) return done;
+        done++;
+      }
+      return done;
+    }
     u32 read(std::span<u8> to) override { return input_ ? input_->read(to) : 0; }
 
    private:

@@ -52,12 +52,18 @@ class Atomic {
     return value_.load();
   }
   // For values that no other access is ordered by: statistics, payloads published by another atomic.
-  T load_relaxed() const { return value_.load(std::memory_order_relaxed); }
+  T load_relaxed() const {
+    schedule_point();
+    return value_.load(std::memory_order_relaxed);
+  }
   void store(T value) {
     schedule_point();
     value_.store(value);
   }
-  void store_relaxed(T value) { value_.store(value, std::memory_order_relaxed); }
+  void store_relaxed(T value) {
+    schedule_point();
+    value_.store(value, std::memory_order_relaxed);
+  }
   T exchange(T value) {
     schedule_point();
     return value_.exchange(value);

@@ -27,7 +27,7 @@ def main():
             names.append(text)
     missing = MUST_HAVE - set(names)
     if missing or len(names) < 100:
-        sys.exit("applets.py: no table of commands found in " + sys.argv[1] + "; missing: " + " ".join(sorted(missing)))
+        sys.exit("applets.py: no commands found in %s: %s" % (sys.argv[1], " ".join(sorted(missing))))
     print("\n".join(names))
 
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Process 1 of the initramfs: mounts, names, brings up loopback, runs a shell on the console, shuts down.
 //
-// Written without a C library and without helper processes, because each fork and exec costs an emulated machine
-// about a million instructions: this program is at its shell after a few thousand. It runs alone, on one thread.
-// Invariants: every signal stays blocked and is fetched with rt_sigtimedwait; children start with none blocked.
+// Written without a C library and without helper processes, because each fork and exec costs an emulated
+// machine about a million instructions: this program is at its shell after a few thousand. It runs alone,
+// on one thread. Invariants: every signal stays blocked and is fetched with rt_sigtimedwait; children start
+// with none blocked.
 //
 // Kernel command line: hartwood.run="COMMAND" runs COMMAND with /bin/sh before the first prompt and prints
 // "hartwood.run: exit status N" (128 + n for a command that signal n killed).
@@ -71,8 +72,10 @@ static void read_file(const char *path, char *buffer, unsigned long size) {
     long file = call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY, 0, 0);
     if (file >= 0) {
         long got;
-        while (used + 1 < size && (got = call(SYS_read, file, (long)(buffer + used), (long)(size - 1 - used), 0, 0)) > 0)
-            used += (unsigned long)got;
+        do {
+            got = call(SYS_read, file, (long)(buffer + used), (long)(size - 1 - used), 0, 0);
+            if (got > 0) used += (unsigned long)got;
+        } while (got > 0 && used + 1 < size);
         call(SYS_close, file, 0, 0, 0, 0);
     }
     buffer[used] = 0;
@@ -109,9 +112,9 @@ static void loopback_up(void) {
     call(SYS_close, handle, 0, 0, 0, 0);
 }
 
-// /dev/console stands for the last terminal in this list. Programs that ask for their terminal's name find none for
-// /dev/console, so each child opens the terminal itself. Process 1 stays with /dev/console: the end of a session hangs
-// its terminal up for everyone who has it open by its own name.
+// /dev/console stands for the last terminal in this list. Programs that ask for their terminal's name find
+// none for /dev/console, so each child opens the terminal itself. Process 1 stays with /dev/console: the
+// end of a session hangs its terminal up for everyone who has it open by its own name.
 static void find_console(void) {
     enum { kFolder = sizeof "/dev/" - 1 };
     static char consoles[sizeof console_path - kFolder];
@@ -126,11 +129,11 @@ static void find_console(void) {
     while (*name) *to++ = *name++;
 }
 
-// The kernel hands over HOME=/, TERM=linux and the command line's unknown NAME=VALUE words. Of these, ours win over
-// its two defaults, and the words over ours.
+// The kernel hands over HOME=/, TERM=linux and the command line's unknown NAME=VALUE words. Of these, ours
+// win over its two defaults, and the words over ours.
 static void build_environment(char **given) {
-    static char *const defaults[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=xterm-256color",
-                                     "USER=root", "LOGNAME=root", "SHELL=/bin/sh"};
+    static char *const defaults[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+                                     "TERM=xterm-256color", "USER=root", "LOGNAME=root", "SHELL=/bin/sh"};
     enum { kDefaults = sizeof defaults / sizeof *defaults };
     unsigned count = 0;
     for (unsigned i = 0; i < kDefaults; i++) environment[count++] = defaults[i];
@@ -140,7 +143,8 @@ static void build_environment(char **given) {
         unsigned at = kDefaults;
         for (unsigned i = 0; i < kDefaults; i++) {
             unsigned name = 0;
-            while (defaults[i][name] && defaults[i][name] == (*given)[name] && defaults[i][name] != '=') name++;
+            while (defaults[i][name] == (*given)[name] && defaults[i][name] && defaults[i][name] != '=')
+                name++;
             if (defaults[i][name] == '=' && (*given)[name] == '=') at = i;
         }
         if (at < kDefaults) environment[at] = *given;
@@ -149,7 +153,8 @@ static void build_environment(char **given) {
     environment[count] = 0;
 }
 
-// The command of hartwood.run=WORD or hartwood.run="SEVERAL WORDS", cut out of command_line in place; 0 if none.
+// The command of hartwood.run=WORD or hartwood.run="SEVERAL WORDS", cut out of command_line in place; 0 if
+// none.
 static char *command_to_run(void) {
     read_file("/proc/cmdline", command_line, sizeof command_line);
     int quoted = 0;
@@ -204,7 +209,8 @@ static void pause_for(long seconds) {
     call(SYS_nanosleep, (long)&time, 0, 0, 0, 0);
 }
 
-// Ends every process, takes every file system down and does what `command` says. Returns only if the kernel refuses.
+// Ends every process, takes every file system down and does what `command` says. Returns only if the kernel
+// refuses.
 static void shut_down(long command) {
     unsigned long child_signal = 1ul << (SIGCHLD - 1);
     call(SYS_kill, -1, SIGTERM, 0, 0, 0);
@@ -214,8 +220,10 @@ static void shut_down(long command) {
     for (;;) {
         long gone;
         while ((gone = call(SYS_wait4, -1, 0, WNOHANG, 0, 0)) > 0) {}
+        if (gone < 0) break;  // no child is left
         struct timespec grace = {.tv_sec = kGraceSeconds, .tv_nsec = 0};
-        if (gone < 0 || call(SYS_rt_sigtimedwait, (long)&child_signal, 0, (long)&grace, sizeof child_signal, 0) < 0) break;
+        long signal = call(SYS_rt_sigtimedwait, (long)&child_signal, 0, (long)&grace, sizeof child_signal, 0);
+        if (signal < 0) break;
     }
     call(SYS_kill, -1, SIGKILL, 0, 0, 0);
     while (call(SYS_wait4, -1, 0, 0, 0, 0) > 0) {}

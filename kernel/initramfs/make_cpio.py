@@ -4,11 +4,12 @@
 
     make_cpio.py FOLDER OUTPUT EPOCH
 
-Needs no root and gives equal bytes for equal trees: entries sorted by path, every owner root, every time EPOCH,
-inode numbers counted from 1. Adds the two device nodes that process 1 needs before devtmpfs is mounted.
+Needs no root and gives equal bytes for equal trees: entries sorted by path, every owner root, every time
+EPOCH, inodes counted from 1. Adds the two device nodes that process 1 needs before devtmpfs is mounted.
 
-Each file's contents begin at a multiple of eight bytes, where the kernel copies whole words into its pages; at other
-places its memcpy goes byte by byte, which costs millions of instructions. The room is made by zeroes after the name.
+Each file's contents begin at a multiple of eight bytes, so that the kernel copies whole words into its pages;
+at other places its memcpy goes byte by byte, which costs millions of instructions. Zeroes after the name make
+the room.
 """
 
 import os

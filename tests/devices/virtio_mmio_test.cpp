@@ -115,6 +115,22 @@ TEST_F(VirtioTest, ConfigurationSpaceOfAnySize) {
   EXPECT_FALSE(irq());
 }
 
+TEST_F(VirtioTest, InterruptLineStaysUntilEveryCauseIsAcknowledged) {
+  driver.bring_up(0, 2, 8);
+  echo(0, "both");
+  driver.kick(0);
+  {
+    Guard guard(slot.lock());
+    slot.config_changed();
+  }
+  EXPECT_EQ(driver.get(VirtioMmio::kInterruptStatus), 3u);
+  driver.put(VirtioMmio::kInterruptAck, VirtioMmio::kUsedBufferInterrupt);
+  EXPECT_EQ(driver.get(VirtioMmio::kInterruptStatus), VirtioMmio::kConfigInterrupt);
+  EXPECT_TRUE(irq());
+  driver.put(VirtioMmio::kInterruptAck, VirtioMmio::kConfigInterrupt);
+  EXPECT_FALSE(irq());
+}
+
 // ---- State ----
 
 TEST_F(VirtioTest, State) {

@@ -131,6 +131,10 @@ class Board {
 
   // Makes one hart execute one ECALL in S-mode, and checks that it changes a0, a1 and pc only.
   Answer call(u32 index, u64 extension, u64 function, std::vector<u64> arguments = {}) {
+    if (shared(index).hsm_state.load() != kHsmStarted) {
+      ADD_FAILURE() << "hart " << index << " does not run";
+      return {1, 1};
+    }
     Hart& hart = prepare(index, extension, function, arguments);
     const HartState before = hart.state();
     EXPECT_EQ(hart.run(1), Hart::Exit::budget);

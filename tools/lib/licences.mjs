@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The licences page of dist/: what is in it that others have made, in exactly which version, under which terms, and where
-// its source is. npm packages come from what the bundler really took in; the guest's parts from the licences*.json that
-// its recipes write; the core's libraries from where the build found them.
-//
-// A guest entry: { "name", "version", "licence", "source", "text"?, "configuration"?, "note"? }, all strings.
+// its source is. npm packages come from what the bundler really took in; the guest's parts from the licences.json of
+// kernel/licences.sh; the core's libraries from where the build found them.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -62,13 +60,23 @@ function coreLibraries() {
   ];
 }
 
-function guestParts(folders) {
-  return folders.flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : [])
-    .filter((name) => /^licen[cs]es?.*\.json$/.test(name))
-    .flatMap((name) => {
-      const value = JSON.parse(readFileSync(join(folder, name), 'utf8'));
-      return Array.isArray(value) ? value : (value.parts ?? [value]);
-    }));
+const debianSource = ({ distribution, package: name, version }) => `${distribution} source package ${name} ${version}`;
+
+/** The components of a licences.json (kernel/licences.sh says what is in it), with the texts that it names. */
+function guestParts(folder) {
+  const { components } = JSON.parse(readFileSync(join(folder, 'licences.json'), 'utf8'));
+  const read = (path) => readFileSync(join(folder, path), 'utf8');
+  return components.map((each) => ({
+    name: each.name, version: each.version, licence: each.licence,
+    source: each.source && debianSource(each.source),
+    note: [
+      each.description,
+      each.compiler && `built with ${each.compiler}`,
+      each.builtUsing?.length && `contains ${each.builtUsing.map(debianSource).join(', ')}`,
+    ].filter(Boolean).join('; '),
+    text: each.texts.map(read).join('\n\n'),
+    configuration: each.configuration && read(each.configuration.path),
+  }));
 }
 
 function entry({ name, version, licence, source, note, text, configuration }) {
@@ -79,14 +87,14 @@ function entry({ name, version, licence, source, note, text, configuration }) {
 ${folded('Licence', text)}${folded('Configuration', configuration)}</section>`;
 }
 
-export function licencesPage({ metafiles, guestFolders, csp, icon, style }) {
+export function licencesPage({ metafiles, guestLicences, csp, icon, style }) {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const own = { name: 'Hartwood', version, licence: 'Apache-2.0', text: readFileSync(join(root, 'LICENSE'), 'utf8') };
   const parts = [
     ['This page and the emulator', [own]],
     ['Libraries in the emulator', coreLibraries()],
     ['Libraries in the page', bundledPackages(metafiles)],
-    ['What runs in the machine', guestParts(guestFolders)],
+    ['What runs in the machine', guestParts(guestLicences)],
   ];
   return `<!doctype html>
 <html lang="en">

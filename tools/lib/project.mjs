@@ -24,6 +24,9 @@ export function toolEnvironment(extra = {}) {
     ...process.env,
     HARTWOOD_CACHE: cacheDir,
     CCACHE_DIR: process.env.CCACHE_DIR || join(cacheDir, 'ccache'),
+    // A second clone in another folder finds what the first one compiled.
+    CCACHE_BASEDIR: root,
+    CCACHE_NOHASHDIR: '1',
     CMAKE_BUILD_PARALLEL_LEVEL: String(jobs),
     JOBS: String(jobs),
     NO_COLOR: '1',

@@ -2,7 +2,9 @@
 // Everything that set-up can make, in the order in which it is made. `needs` names earlier targets; `action` returns
 // false if there was nothing to do. Results that several checkouts can share go to the content cache; build/guest/
 // then has links to them:
-//   build/guest/kernel/     Image, vmlinux, System.map, kernel.config      build/guest/initramfs/   initramfs.cpio
+//   kernel/         Image, vmlinux, System.map, kernel.config           initramfs/   initramfs.cpio, busybox.version
+//   licences/       licences.json and texts of the two                  debian/      Debian's stock Image
+//   references/     newer QEMU and OpenSBI that tests compare with
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { compressFolder } from './compress.mjs';
@@ -21,14 +23,27 @@ function relink(target, link) {
   renameSync(`${link}.new`, link);
 }
 
-async function guestPart(step, name, script, { paths, values }) {
+const guestLink = (name) => join(buildDir, 'guest', name);
+
+/** The folder that `script` makes, from the cache or anew, as build/guest/NAME. */
+async function guestPart(step, name, script, { paths = [], values = [], args = () => [] } = {}) {
   const { folder, made } = await cached({
-    name, paths, values,
-    make: (out) => step.run(script, [out], { cwd: root }),
+    name, values,
+    paths: [script, ...paths],
+    make: (out) => step.run(script, [out, ...args()]),
     onWait: () => step.see('waiting for another run'),
   });
-  relink(folder, join(buildDir, 'guest', name));
+  relink(folder, guestLink(name));
   return made;
+}
+
+/** kernel/licences.sh looks at kernel and initramfs in one folder. */
+function gatherGuest() {
+  const together = guestLink('together');
+  for (const [part, files] of [['kernel', ['Image', 'kernel.config']], ['initramfs', ['initramfs.cpio', 'busybox.version']]]) {
+    for (const file of files) relink(join(guestLink(part), file), join(together, file));
+  }
+  return together;
 }
 
 /** Configure one CMake preset if needed, and build it or one of its targets; ninja knows what is up to date. */
@@ -40,8 +55,9 @@ async function cmakePreset(step, preset, env, target = 'all') {
   const key = contentKey(['CMakePresets.json'], [toolchain, String(existsSync('/usr/src/googletest/CMakeLists.txt'))]);
   const configured = existsSync(join(folder, 'build.ninja')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === key;
   if (!configured) {
-    // Compilers and presets are fixed when CMake first runs in a folder; ccache makes a new start cheap.
-    rmSync(folder, { recursive: true, force: true });
+    // CMake keeps the compiler that it first saw in a folder.
+    const cache = join(folder, 'CMakeCache.txt');
+    if (toolchain && existsSync(cache) && !readFileSync(cache, 'utf8').includes(toolchain)) rmSync(folder, { recursive: true });
     await step.run('cmake', ['--preset', preset], { env });
     writeFileSync(stamp, key);
   }
@@ -72,7 +88,7 @@ function frontKey() {
   return contentKey([
     'web', 'workers', 'tools/build-web.mjs', 'tools/layout', 'tools/lib', 'tools/licences',
     'package.json', 'package-lock.json', 'LICENSE', 'build/generated/layout.ts', 'build/wasm/hartwood_core.wasm',
-  ], ['kernel', 'initramfs'].map((name) => readlinkSync(join(buildDir, 'guest', name))));
+  ], ['kernel', 'initramfs', 'licences'].map((name) => readlinkSync(guestLink(name))));
 }
 
 async function buildFront(step, env) {
@@ -114,13 +130,29 @@ export function makeTargets({ tests }) {
       title: 'Linux kernel (minutes, once)',
       needs: ['packages'],
       action: async (step) => guestPart(step, 'kernel', 'kernel/build-kernel.sh',
-        { paths: ['kernel/build-kernel.sh', 'kernel/configs'], values: [await versionsOf(['linux-source-6.12', ...crossCompiler])] }),
+        { paths: ['kernel/configs'], values: [await versionsOf(['linux-source-6.12', ...crossCompiler])] }),
     },
     initramfs: {
       title: 'initramfs',
       needs: ['packages'],
       action: async (step) => guestPart(step, 'initramfs', 'kernel/build-initramfs.sh',
-        { paths: ['kernel/build-initramfs.sh', 'kernel/lib-debian.sh', 'kernel/initramfs'], values: [await versionsOf(crossCompiler)] }),
+        { paths: ['kernel/lib-debian.sh', 'kernel/initramfs'], values: [await versionsOf(crossCompiler)] }),
+    },
+    licences: {
+      title: 'licences of the guest',
+      needs: ['kernel', 'initramfs'],
+      action: (step) => guestPart(step, 'licences', 'kernel/licences.sh',
+        { paths: ['kernel/lib-debian.sh'], values: ['kernel', 'initramfs'].map((name) => readlinkSync(guestLink(name))), args: () => [gatherGuest()] }),
+    },
+    debian: {
+      title: "Debian's stock riscv64 kernel",
+      needs: ['packages'],
+      action: (step) => guestPart(step, 'debian', 'kernel/fetch-debian-kernel.sh', { paths: ['kernel/lib-debian.sh'] }),
+    },
+    references: {
+      title: 'QEMU and OpenSBI to compare with',
+      needs: ['packages'],
+      action: (step) => guestPart(step, 'references', 'kernel/fetch-references.sh', { paths: ['kernel/lib-debian.sh'] }),
     },
     layout: { title: 'shared structures for TypeScript', needs: ['packages'], action: makeSharedLayout },
     native: { title: 'core and tests, native', needs: ['packages'], action: (step) => cmakePreset(step, 'native', env) },
@@ -129,7 +161,7 @@ export function makeTargets({ tests }) {
     wasm: { title: 'tests, WebAssembly', needs: ['core'], action: (step) => cmakePreset(step, 'wasm', env) },
     dist: {
       title: 'page (dist/)',
-      needs: ['modules', 'kernel', 'initramfs', 'layout', 'core'],
+      needs: ['modules', 'kernel', 'initramfs', 'licences', 'layout', 'core'],
       action: (step) => buildFront(step, env),
     },
   };

@@ -155,11 +155,15 @@ export class Machine {
   pause(): void {
     if (this.current !== 'running') return;
     this.current = 'paused';
-    this.send({ type: 'stop' });
+    this.eachHart((words) => raise(words, kAttentionStop));
   }
 
   resume(): void {
-    if (this.current === 'paused') this.send({ type: 'resume' });
+    if (this.current !== 'paused') return;
+    this.current = 'running';
+    this.eachHart((words) => Atomics.and(words, HartShared_attention / 4, ~kAttentionStop));
+    // One that has not looked yet runs on and takes no notice of this.
+    for (const worker of this.hartWorkers) worker.post({ type: 'run' });
   }
 
   /**
@@ -217,10 +221,6 @@ export class Machine {
         break;
       case 'ended':
         this.finish({ reason: kReasons[message.power] ?? 'crashed', code: message.exitCode });
-        break;
-      case 'resumed':
-        this.current = 'running';
-        for (const worker of this.hartWorkers) worker.post({ type: 'run' });
         break;
       case 'error':
         this.fail(MachineError.from(message.error));
@@ -287,6 +287,10 @@ export class Machine {
     void stream.deliver(bytes).then(() => this.send({ type: 'consumed', bytes: bytes.length }));
   }
 
+  private eachHart(action: (words: Int32Array) => void): void {
+    for (let hart = 0; hart < this.harts; hart++) this.touchHart(hart, action);
+  }
+
   private touchHart(hart: number, action: (words: Int32Array) => void): void {
     if (this.running === null) return;
     const { memory, shared } = this.running;
@@ -326,7 +330,7 @@ export class Machine {
 
   private tearDown(): void {
     // Chromium lets a busy worker run on for two seconds after terminate(), so first everyone is told to leave the core.
-    for (let hart = 0; hart < this.harts; hart++) this.touchHart(hart, (words) => raise(words, kAttentionStop));
+    this.eachHart((words) => raise(words, kAttentionStop));
     if (this.running !== null) {
       const words = new Int32Array(this.running.memory.buffer, this.running.shared, sizeof_MachineShared / 4);
       Atomics.compareExchange(words, MachineShared_power / 4, kPowerOn, kPowerOff);

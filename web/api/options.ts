@@ -55,7 +55,7 @@ const kMaxAppendBytes = 1023; // what the kernel keeps on RISC-V, less its termi
 export const kMaxConsoleSize = 4096;
 
 /** `console=` for each console device. */
-const kConsoleArguments = { virtio: 'console=hvc0', uart: 'console=ttyS0', sbi: 'console=hvc0' } as const;
+const kConsoleArguments = { virtio: 'earlycon=sbi console=hvc0', uart: 'console=ttyS0', sbi: 'console=hvc0' } as const;
 
 /** The files that come with the page. */
 export interface DefaultFiles {

@@ -44,7 +44,7 @@ export function readOrigins(query: URLSearchParams, own: string): string[] {
     }
     // An opaque origin has no name that could be checked.
     if (url === null || url.origin === 'null' || (url.protocol !== 'https:' && url.protocol !== 'http:')
-      || (each !== url.origin && each !== `${url.origin}/`)) {
+      || url.hostname.includes('*') || (each !== url.origin && each !== `${url.origin}/`)) {
       throw new ProtocolError(`origins: "${each.slice(0, 80)}" is not an origin such as https://example.org`);
     }
     return url.origin;

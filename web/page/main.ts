@@ -18,7 +18,7 @@ class Page {
   private readonly boot = new BootView();
   private readonly status = new StatusLine();
   private readonly bootOptions: BootOptions | null;
-  private machine: Machine | null = null;
+  machine: Machine | null = null;
   private view: TerminalView | null = null;
 
   constructor(settings: Settings | null) {
@@ -142,6 +142,11 @@ class Page {
   }
 }
 
+declare global {
+  /** For the browser's console: the machine on the screen, null while there is none. */
+  var hartwood: { readonly machine: Machine | null };
+}
+
 let settings: Settings | null = null;
 let refused: unknown = null;
 try {
@@ -150,4 +155,5 @@ try {
   refused = error;
 }
 const page = new Page(settings);
+globalThis.hartwood = page;
 if (refused !== null) page.showFailure(refused);

@@ -27,7 +27,7 @@ struct BlockRequest {
   u64 sector = 0;   // of 512 bytes
   Cursor data{{}};  // for a type that reads the disk the writable bytes before the status byte, else the
                     // readable ones behind the header
-  Pa status;               // the last writable byte
+  Pa status;        // the last writable byte
   u64 writable_bytes = 0;  // of the chain, with the status byte
 };
 

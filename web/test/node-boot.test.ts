@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real core, workers and Linux under Node. HARTWOOD_GUEST or build/guest has the kernel and the initramfs.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { MachineError } from '../api/errors.ts';
+import { Machine } from '../api/machine.ts';
+import type { BootOptions } from '../api/options.ts';
+import { makeNodeHost } from './node-host.ts';
+
+const kBuild = fileURLToPath(new URL('../../build/guest', import.meta.url));
+const guestFile = (folder: string, name: string): Uint8Array => {
+  const given = process.env['HARTWOOD_GUEST'];
+  const places = [...(given === undefined ? [] : [join(given, name)]), join(kBuild, folder, name)];
+  const file = places.find((each) => existsSync(each));
+  assert.ok(file !== undefined, `${name} is in none of ${places.join(', ')}`);
+  return readFileSync(file);
+};
+const host = makeNodeHost();
+const linux = (options: BootOptions = {}): Promise<Machine> => Machine.boot(
+  { memory: 128, kernel: guestFile('kernel', 'Image'), initrd: guestFile('initramfs', 'initramfs.cpio'), ...options }, host);
+const kPrompt = /:~# /;
+const kSlow = { timeout: 60_000 };
+
+test('Linux boots on two harts, runs commands and powers off', async () => {
+  const progress = new Map<string, number>();
+  const machine = await linux({ onProgress: ({ kind, loaded }) => progress.set(kind, loaded) });
+  await machine.waitFor(kPrompt, kSlow);
+  assert.deepEqual([...progress.keys()].sort(), ['initrd', 'kernel']);
+  machine.console.write('echo $(nproc) $(uname -m)\n');
+  await machine.waitFor('2 riscv64', kSlow);
+  const statistics = machine.stat();
+  assert.ok(statistics.instructions > 1e6);
+  assert.ok(statistics.memory > 128 << 20);
+  assert.equal(statistics.harts.length, 2);
+  machine.console.write('poweroff\n');
+  assert.deepEqual(await machine.exited, { reason: 'poweroff', code: 0 });
+  assert.equal(machine.state, 'ended');
+  assert.equal(machine.stat().memory, 0);
+});
+
+test('the console has the size it was told', async () => {
+  const machine = await linux({ harts: 1, size: { columns: 91, rows: 37 } });
+  await machine.waitFor(kPrompt, kSlow);
+  machine.console.write('stty size\n');
+  await machine.waitFor('37 91', kSlow);
+  machine.resize(120, 40);
+  machine.console.write('stty size\n');
+  await machine.waitFor('40 120', kSlow);
+  machine.terminate();
+  assert.equal((await machine.exited).reason, 'terminated');
+});
+
+test('a busy hart answers mail, pauses and resumes', async () => {
+  const machine = await linux({ harts: 1 });
+  await machine.waitFor(kPrompt, kSlow);
+  machine.console.write('i=0; while :; do i=$((i+1)); done\n');
+  const before = machine.stat().instructions;
+  while (machine.stat().instructions < before + 50e6) await new Promise((resolve) => setTimeout(resolve, 20));
+  for (let i = 0; i < 20; i++) await machine.ping(0);
+
+  machine.pause();
+  assert.equal(machine.state, 'paused');
+  await machine.ping(0); // its worker is in its event loop now
+  const paused = machine.stat().instructions;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.ok(machine.stat().instructions - paused < 1e6, 'a paused hart goes on');
+  machine.resume();
+  machine.console.write('\x03echo on$((1+1))\n');
+  await machine.waitFor('on2', kSlow);
+  machine.terminate();
+});
+
+test('a broken kernel is an error of boot and of onError', async () => {
+  const errors: MachineError[] = [];
+  const boot = linux({ kernel: new Uint8Array(100_000).fill(0x5a), onError: (error) => errors.push(error) });
+  await assert.rejects(boot, (error: unknown) => error instanceof MachineError && error.code === 'bad-file' && error.message.length > 10);
+  assert.equal(errors.length, 1);
+});
+
+test('an option that the core refuses reaches the caller', async () => {
+  await assert.rejects(linux({ harts: 99 }), /whole number from 1 to 8/);
+});
