@@ -52,6 +52,7 @@ DecodedPage* CodeCache::take_page(u64 number) {
   if (used_ < capacity_) {
     index = used_++;
   } else {
+    evictions_++;
     index = victim_;
     victim_ = (victim_ + 1) % capacity_;
     u32* link = &buckets_[static_cast<u32>(pages_[index].page) & (kBuckets - 1)];

@@ -51,6 +51,8 @@ class CodeCache {
   // After FENCE.I: what was decoded before must be compared before it runs again.
   void new_epoch() { epoch_++; }
   u64 decoded_pages() const { return decoded_pages_; }
+  // Counts pages that were taken from other code: pointers that find() returned before may mean something else then.
+  u64 evictions() const { return evictions_; }
 
  private:
   static constexpr u32 kBuckets = 4096;
@@ -66,6 +68,7 @@ class CodeCache {
   std::unique_ptr<u32[]> buckets_;  // index + 1
   u32 epoch_ = 1;
   u64 decoded_pages_ = 0;
+  u64 evictions_ = 0;
 };
 
 // `insn` as it lies in a slot: the operation number for its length, and x0 as destination replaced by the sink.

@@ -40,7 +40,10 @@ DecodedPage* Hart::fetch_page(u64 pc) {
     trap_ = {Cause::fetch_access, pc};
     return nullptr;
   }
+  const u64 evictions = code_.evictions();
   DecodedPage* page = code_.find(memory.offset_of(translation.pa) >> kPageShift);
+  // Entries may point at a page that was given to other code just now.
+  if (code_.evictions() != evictions) flush_fetch();
   bool uniform = true;
   pmp_allows(state_, Pa(translation.pa.value & ~kPageMask), kPageBytes, Access::fetch, state_.privilege, &uniform);
   // Where PMP cuts the page, every entry into it is checked anew; a run inside it is not [priv: PMP, matching].

@@ -195,6 +195,9 @@ Status Machine::boot(const BootFiles& files) {
         htif_ = std::make_unique<Htif>(*memory_, power_, output_);
         htif_->set_mailboxes((*mailboxes)->tohost, (*mailboxes)->fromhost.value_or(Pa(0)));
         tohost_ = (*mailboxes)->tohost;
+        // Stores to it must be seen: its page stays out of the write TLBs.
+        if (memory_->contains(tohost_, 8))
+          memory_->set_page_state(memory_->offset_of(tohost_) >> kPageShift, kPageWatchWrite);
       }
     }
   }

@@ -299,7 +299,8 @@ void Builder::ordering() {
     if (options_.isa.has(extension)) choices.insert(choices.end(), ops);
   };
   add(Extension::Zawrs, {Op::wrs_nto, Op::wrs_sto});
-  add(Extension::Zicbom, {Op::cbo_clean, Op::cbo_flush, Op::cbo_inval});
+  // Linux lets no process use these.
+  if (may_trap()) add(Extension::Zicbom, {Op::cbo_clean, Op::cbo_flush, Op::cbo_inval});
   add(Extension::Zicboz, {Op::cbo_zero, Op::cbo_zero});
   choices.push_back(Op::ori);
   const Op op = choices[random_.below(static_cast<u32>(choices.size()))];

@@ -22,6 +22,11 @@ enum class Action : u8 { use, fence, interrupt, wait, leave, stop };
 struct World {
   World(u32 count, u64 seed, const SchedulerOptions& options)
       : harts(count), random(seed ^ 0x5eed), scheduler(seed, options), protocol(*shared) {
+    // Each seed has its own mixture: without those that sleep, fences mostly meet harts that have to answer.
+    actions = {Action::use, Action::use, Action::fence, Action::fence};
+    for (Action other : {Action::interrupt, Action::wait, Action::leave, Action::stop}) {
+      if (random.one_in(2)) actions.push_back(other);
+    }
     for (u32 i = 0; i < harts; i++) shared->harts[i].hsm_state.store(kHsmStarted);
   }
   void require(bool condition, const std::string& what) {

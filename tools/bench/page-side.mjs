@@ -40,7 +40,7 @@ export class PageSide {
       await page.goto(this.server.url + query);
       await page.waitForFunction(() => globalThis.hartwood?.machine != null, null, { polling: 20 });
       page.promptAfter = await page.evaluate(async (timeout) => {
-        await globalThis.hartwood.machine.waitFor(/:~# $/, { timeout });
+        await globalThis.hartwood.machine.waitFor(/:~# /, { timeout });
         return performance.now();
       }, patience);
       return await body(page);
@@ -63,7 +63,7 @@ export class PageSide {
           const { machine } = globalThis.hartwood;
           const before = machine.stat().instructions;
           machine.console.write(command);
-          const [output] = await machine.waitFor(/kernel \w+ \d+ \w+\r\n[^]*:~# $/, { timeout });
+          const [output] = await machine.waitFor(/kernel \w+ \d+ \w+\r\n[^]*:~# /, { timeout });
           // A sample is at most 200 ms old.
           await new Promise((done) => setTimeout(done, 250));
           return { text: output, instructions: machine.stat().instructions - before };
@@ -95,7 +95,7 @@ export class PageSide {
     const page = await context.newPage();
     await page.goto(this.server.url);
     await page.waitForFunction(() => globalThis.hartwood?.machine != null, null, { timeout: patience });
-    await page.evaluate((timeout) => globalThis.hartwood.machine.waitFor(/:~# $/, { timeout }).then(() => {}), patience);
+    await page.evaluate((timeout) => globalThis.hartwood.machine.waitFor(/:~# /, { timeout }).then(() => {}), patience);
     await Promise.all(sizes);
     await context.close();
     return bytes;

@@ -51,7 +51,7 @@ async function withQemu({ kernel, initrd, harts }, body) {
 /** Milliseconds from exec to prompt. */
 export function bootQemu(files) {
   return withQemu({ ...files, harts: 2 }, async ({ waitFor, started }) => {
-    await waitFor(/:~# $/);
+    await waitFor(/:~# /);
     return performance.now() - started;
   });
 }
@@ -59,11 +59,11 @@ export function bootQemu(files) {
 /** Map of kernel name to { seconds, result }. */
 export function kernelsOnQemu(files, names) {
   return withQemu({ ...files, harts: 1 }, async ({ waitFor, write }) => {
-    await waitFor(/:~# $/);
+    await waitFor(/:~# /);
     const kernels = new Map();
     for (const name of names) {
       write(`/root/kernels ${name}\n`);
-      kernels.set(name, readKernelLines(await waitFor(/kernel \w+ \d+ \w+\r\n[^]*:~# $/)).get(name));
+      kernels.set(name, readKernelLines(await waitFor(/kernel \w+ \d+ \w+\r\n[^]*:~# /)).get(name));
     }
     return kernels;
   });

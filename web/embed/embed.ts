@@ -32,9 +32,10 @@ class Embed {
       return;
     }
     const { boot } = this.settings;
-    void this.start(boot);
+    const started = this.start(boot);
     const theme = new Theme(this.settings.theme, (dark) => this.view?.setDark(dark));
-    void this.openTerminal(theme, this.settings.screenReader ?? false);
+    const screenReader = this.settings.screenReader ?? false;
+    void started.then(() => this.openTerminal(theme, screenReader)); // see page/main.ts
     element('restart').addEventListener('click', () => void this.start(boot));
     element<HTMLAnchorElement>('out').addEventListener('keydown', (event) => {
       if (event.key === 'Escape') this.view?.focus();
@@ -99,6 +100,10 @@ class Embed {
     machine.onerror = (error) => this.fail(error.code, error.message);
     if (this.view !== null) this.connect(machine, this.view);
     this.setState('running');
+    void this.watch(machine, options);
+  }
+
+  private async watch(machine: Machine, options: BootOptions): Promise<void> {
     const exit = await machine.exited;
     this.machine = null;
     if (exit.reason === 'failed' || exit.reason === 'terminated') return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// index.html: one machine and its terminal. The machine starts first; terminal and panels load beside it.
+// index.html: one machine and its terminal. The machine starts first, then everything else.
 import { Machine, MachineError, type BootOptions } from '../api/index.ts';
 import { describeExit, explain } from '../shared/explain.ts';
 import { element, showText } from '../shared/elements.ts';
@@ -23,7 +23,7 @@ class Page {
 
   constructor(settings: Settings | null) {
     this.bootOptions = settings?.boot ?? null;
-    if (this.bootOptions !== null) void this.start('Starting', this.bootOptions);
+    const started = this.bootOptions === null ? Promise.resolve() : this.start('Starting', this.bootOptions);
     const theme = new Theme(settings?.theme ?? null, (dark) => {
       this.view?.setDark(dark);
       this.nameTheme(theme);
@@ -31,12 +31,14 @@ class Page {
     this.nameTheme(theme);
     element('theme').addEventListener('click', () => theme.advance());
     const screenReader = settings?.screenReader ?? recall(kScreenReaderKey) === '1';
-    void this.openTerminal(theme, screenReader);
+    // The terminal's script keeps this thread busy for a while, which would hold up the messages that start the harts;
+    // so it runs while the kernel does.
+    void started.then(() => this.openTerminal(theme, screenReader));
     this.connectPanels(screenReader);
     connectKeyBar(() => this.view);
   }
 
-  /** Boots a machine and carries its console until it ends. */
+  /** Boots a machine, whose console is then carried until it ends; resolves when it runs, or failed to. */
   private async start(title: string, options: BootOptions): Promise<void> {
     element('failure').hidden = true;
     element('notice').hidden = true;
@@ -61,6 +63,10 @@ class Page {
     this.status.show(machine);
     this.announce('The machine runs.');
     if (this.view !== null) this.connect(machine, this.view);
+    void this.watch(machine, options);
+  }
+
+  private async watch(machine: Machine, options: BootOptions): Promise<void> {
     const exit = await machine.exited;
     this.status.show(null);
     this.machine = null;

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Boots whole kernels in the native machine, waits for their prompts, types, and powers off. Waits for output, never
+// for time; a boot that says nothing for a minute has failed.
+//
+//   node tests/boot/native-boot.mjs [HARTWOOD]
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+
+const hartwood = process.env.HARTWOOD_BINARY ?? 'build/native/hartwood';
+const guest = 'build/guest';
+const ours = ['--kernel', `${guest}/kernel/Image`, '--initrd', `${guest}/initramfs/initramfs.cpio`];
+const stock = ['--kernel', `${guest}/debian/Image`, '--initrd', `${guest}/initramfs/initramfs.cpio`];
+const openSbi = '/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin';
+const kSilence = 60_000;
+const kPrompt = 'root@hartwood:~# ';
+
+/** A machine with its console: waitFor(text) resolves once `text` was printed after what was awaited before. */
+class Machine {
+  constructor(args) {
+    this.output = '';
+    this.at = 0;
+    this.waiting = null;
+    this.child = spawn(hartwood, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.child.stdout.on('data', (bytes) => this.take(bytes));
+    this.child.stderr.on('data', (bytes) => this.take(bytes));
+    this.exited = new Promise((resolve) => this.child.on('close', (code, signal) => {
+      this.waiting?.reject(new Error(`the machine ended (${signal ?? code}) before it printed that:\n${this.tail()}`));
+      resolve(code);
+    }));
+  }
+  tail() {
+    return this.output.slice(-1500);
+  }
+  take(bytes) {
+    this.output += bytes;
+    this.look();
+  }
+  look() {
+    if (!this.waiting) return;
+    clearTimeout(this.timer);
+    const found = this.output.indexOf(this.waiting.text, this.at);
+    if (found >= 0) {
+      this.at = found + this.waiting.text.length;
+      const { resolve } = this.waiting;
+      this.waiting = null;
+      resolve();
+      return;
+    }
+    const { text, reject } = this.waiting;
+    this.timer = setTimeout(() => {
+      this.child.kill('SIGKILL');
+      reject(new Error(`nothing printed for ${kSilence} ms while waiting for ${JSON.stringify(text)}:\n${this.tail()}`));
+    }, kSilence);
+  }
+  waitFor(text) {
+    return new Promise((resolve, reject) => {
+      this.waiting = { text, resolve, reject };
+      this.look();
+    });
+  }
+  /** Runs a command and returns what it printed. */
+  async run(command) {
+    await this.waitFor(kPrompt);
+    const mark = Math.random().toString(36).slice(2);
+    this.child.stdin.write(`${command}; echo "<${mark}"">"\n`);
+    // The echo of the typed line has the quotes in it; the command's own output does not.
+    const from = this.at;
+    await this.waitFor(`<${mark}>`);
+    return this.output.slice(this.output.indexOf('\n', from) + 1, this.at - mark.length - 2);
+  }
+  async powerOff() {
+    await this.waitFor(kPrompt);
+    this.child.stdin.write('poweroff\n');
+    return this.exited;
+  }
+}
+
+async function check(args, { harts, release }) {
+  const machine = new Machine(args);
+  try {
+    assert.match(await machine.run('uname -m'), /riscv64/);
+    assert.match(await machine.run('nproc'), new RegExp(`^${harts}\\s*$`, 'm'));
+    if (release) assert.match(await machine.run('uname -r'), release);
+    assert.match(await machine.run('seq 1 20000 | md5sum'), /e071f707df7bbeee2a6a1eb48011ddd0/);
+    assert.equal(await machine.powerOff(), 0);
+  } finally {
+    machine.child.kill('SIGKILL');
+  }
+}
+
+for (const harts of [1, 2, 4, 8]) {
+  test(`our kernel, built-in SBI, virtio console, ${harts} harts`, () =>
+    check([...ours, '--append', 'console=hvc0 quiet', '--harts', `${harts}`, '--memory', '256M'], { harts }));
+}
+for (const paging of ['sv39', 'sv48', 'sv57']) {
+  test(`our kernel with ${paging}`, () =>
+    check([...ours, '--append', 'console=hvc0 quiet', '--paging', paging, '--memory', '128M'], { harts: 1 }));
+}
+test('our kernel through OpenSBI on the UART', () =>
+  check([...ours, '--append', 'console=ttyS0 quiet', '--bios', openSbi, '--console', 'uart', '--harts', '2', '--memory', '256M'], { harts: 2 }));
+test("Debian's stock kernel on ttyS0", () =>
+  check([...stock, '--append', 'console=ttyS0 quiet', '--console', 'uart', '--harts', '2', '--memory', '512M'],
+    { harts: 2, release: /^6\.12\.[0-9]+.*-riscv64/m }));
+
+test('a missing kernel is a clear error', async () => {
+  const machine = new Machine(['--kernel', '/does/not/exist']);
+  assert.equal(await machine.exited, 2);
+  assert.match(machine.output, /cannot open \/does\/not\/exist/);
+});
+test('a kernel that is none is a clear error', async () => {
+  assert.ok(existsSync('package.json'));
+  const machine = new Machine(['--kernel', 'package.json']);
+  assert.equal(await machine.exited, 2);
+  assert.match(machine.output, /hartwood: .*kernel/i);
+});
