@@ -17,7 +17,7 @@ function compile(name: string): Buffer {
   try {
     const elf = join(folder, name);
     execFileSync('riscv64-linux-gnu-gcc', [
-      '-O2', '-march=rv64gc', '-mabi=lp64d', '-mcmodel=medany', '-ffreestanding', '-fno-pic', '-nostdlib', '-static',
+      '-O2', '-march=rv64gc_zihintpause', '-mabi=lp64d', '-mcmodel=medany', '-ffreestanding', '-fno-pic', '-nostdlib', '-static',
       '-Wl,--build-id=none', '-T', join(kPrograms, 'link.ld'), join(kPrograms, `${name}.c`), '-o', elf,
     ], { stdio: ['ignore', 'inherit', 'inherit'] });
     return readFileSync(elf);

@@ -12,7 +12,7 @@ export const parts = [
   { name: 'native', command: 'build/native/hartwood_tests --gtest_brief=1', needs: ['native'], minutes: 15 },
   { name: 'sanitizers', command: 'build/asan/hartwood_tests --gtest_brief=1', needs: ['asan'], minutes: 20 },
   { name: 'wasm', command: 'node build/wasm/hartwood_tests.cjs --gtest_brief=1', needs: ['wasm'], minutes: 15 },
-  { name: 'boot', command: 'node --test tests/boot/native-boot.mjs', needs: ['native', 'guest', 'debian'], minutes: 10 },
+  { name: 'boot', command: 'node --test tests/boot/native-boot.mjs', needs: ['native', 'kernel', 'initramfs', 'debian'], minutes: 10 },
   { name: 'front', command: 'node --test web/test/*.test.ts workers/test/*.test.ts', needs: ['modules', 'layout', 'core', 'kernel', 'initramfs'] },
   { name: 'e2e', command: 'node --test --test-concurrency=1 e2e/*.test.ts', needs: ['dist'], minutes: 20 },
 ];

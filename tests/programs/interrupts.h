@@ -17,10 +17,10 @@ inline constexpr u64 kHsmCall = 0x48'534d;
 // interrupt of its own. `noise`: between them it writes other bits of sip, which must not touch the software one.
 inline GuestProgram interrupt_storm(u32 harts, u32 rounds, bool noise) {
   Guest g(harts);
-  const auto handler = g.label(), main = g.label();
+  const auto main = g.label();
   g.j(main);
 
-  g.bind(handler);  // changes t and a registers
+  const u64 handler_at = g.here();  // changes t and a registers
   g.csrr(t0, kCsrScause);
   g.li(t1, u64{1} << 63 | 1);
   g.die_unless_equal(t0, t1, 1);
@@ -45,15 +45,7 @@ inline GuestProgram interrupt_storm(u32 harts, u32 rounds, bool noise) {
   g.sret();
 
   g.bind(main);
-  // The handler's address, which is 4-byte aligned: direct mode.
-  g.li(t0, kGuestCode);
-  const auto words_before = g.here();
-  (void)words_before;
-  g.li(t1, 0);
-  g.emit(encode_upper(Op::auipc, t1, 0));
-  const u64 here = g.here() - 4;
-  // The handler is the first instruction after the jump that follows the prologue.
-  g.addi(t1, t1, static_cast<i64>(g.address_of(handler)) - static_cast<i64>(here));
+  g.li(t1, handler_at);
   g.csrw(kCsrStvec, t1);
   g.li(s5, kSstatusSie);
   g.li(s6, kSoftware);
@@ -127,7 +119,7 @@ inline GuestProgram start_and_stop(u32 harts, u32 rounds, bool noise) {
   const auto main = g.label();
   g.j(main);
 
-  const auto secondary = g.bound();
+  const u64 secondary = g.here();
   g.mv(s0, a0);
   g.mv(s2, a1);
   g.li(s1, kGuestData);
@@ -164,7 +156,7 @@ inline GuestProgram start_and_stop(u32 harts, u32 rounds, bool noise) {
   const auto start = g.bound();
   const auto started = g.label(), retry = g.bound();
   g.mv(a0, s3);
-  g.li(a1, g.address_of(secondary));
+  g.li(a1, secondary);
   g.mv(a2, s2);
   g.firmware(kHsmCall, 0);
   g.beq(a0, zero, started);
@@ -212,13 +204,13 @@ inline GuestProgram start_and_stop(u32 harts, u32 rounds, bool noise) {
 // success must be the one whose argument arrives: kTable[1][argument] counts what arrived.
 inline GuestProgram start_race(u32 rounds) {
   Guest g(3);
-  const auto secondary = g.label(), starter = g.label();
+  const auto starter = g.label();
   g.li(t0, 2);
   g.bne(s0, t0, starter);
   g.firmware(kHsmCall, 1);
   g.die(1);
 
-  g.bind(secondary);
+  const u64 secondary = g.here();
   g.li(s1, kGuestData);
   g.mv(s2, a1);
   g.li(t0, 2);
@@ -235,7 +227,7 @@ inline GuestProgram start_race(u32 rounds) {
   const auto loop = g.bound();
   const auto failed = g.label();
   g.li(a0, 2);
-  g.li(a1, g.address_of(secondary));
+  g.li(a1, secondary);
   g.mv(a2, s0);
   g.firmware(kHsmCall, 0);
   g.bne(a0, zero, failed);
@@ -282,7 +274,15 @@ inline GuestProgram start_race(u32 rounds) {
 // by an interrupt, which it sends as soon as hart 1 says that it is about to sleep.
 inline GuestProgram suspend_and_wake(u32 rounds) {
   Guest g(2);
-  const auto second = g.label();
+  const auto main = g.label(), second = g.label(), again = g.label();
+  g.j(main);
+
+  const u64 resumed = g.here();
+  g.die_unless_equal(a1, s2, 3);
+  g.die_unless_equal(a0, s0, 4);
+  g.j(again);
+
+  g.bind(main);
   g.li(s6, kSoftware);
   g.csrw(kCsrSie, s6);
   g.li(s2, 0);
@@ -305,11 +305,11 @@ inline GuestProgram suspend_and_wake(u32 rounds) {
   g.finish();
   // hart 1
   g.bind(second);
-  const auto again = g.bound();
+  g.bind(again);
+  const auto done = g.label(), retentive = g.label();
   g.csrc(kCsrSip, s6);
   g.addi(s2, s2, 1);
   g.li(t0, rounds + 1);
-  const auto done = g.label(), resumed = g.label(), retentive = g.label();
   g.beq(s2, t0, done);
   g.sd(s2, kCounter, s1);
   g.fence();
@@ -318,7 +318,7 @@ inline GuestProgram suspend_and_wake(u32 rounds) {
   g.andi(t0, s2, 1);
   g.beq(t0, zero, retentive);
   g.li(a0, 0x8000'0000);
-  g.li(a1, g.address_of_later(resumed));
+  g.li(a1, resumed);
   g.mv(a2, s2);
   g.firmware(kHsmCall, 3);
   g.die(1);
@@ -326,10 +326,6 @@ inline GuestProgram suspend_and_wake(u32 rounds) {
   g.li(a0, 0);
   g.firmware(kHsmCall, 3);
   g.die_unless_equal(a0, zero, 2);
-  g.j(again);
-  g.bind(resumed);
-  g.die_unless_equal(a1, s2, 3);
-  g.die_unless_equal(a0, s0, 4);
   g.j(again);
   g.bind(done);
   g.finish();

@@ -1,29 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our half of `npm run bench`: the page of dist/ in Chromium, measured from outside as a visitor meets it. One browser,
-// one profile, so that the HTTP cache is warm after the first visit.
-import { readdirSync, readFileSync } from 'node:fs';
+// The page's half of `npm run bench`: a folder like dist/ in Chromium, measured from outside as a visitor meets it. One
+// browser and one profile, so that the HTTP cache is warm after the first visit.
 import { chromium } from 'playwright-core';
+import { UserError } from '../lib/project.mjs';
 import { serve } from '../serve.mjs';
-import { readKernelLines } from './kernel-lines.mjs';
+import { cpuShare } from './cpu-time.mjs';
+import { promptPattern, readResult, resultPattern } from './numbers.mjs';
 
 const chromiumProgram = process.env.HARTWOOD_CHROMIUM ?? '/usr/bin/chromium';
-const patience = 120_000;  // ms
+const patience = 300_000;  // ms
+const sampleAge = 250;     // ms; machine.stat() may be up to 200 ms old
 
 export class PageSide {
-  /** `initrd`: the archive with the guest programs, for the visits that run them. */
-  static async open(initrd) {
+  /** `dist`: the folder to serve. `initrd`: the archive with the guest's programs, for the visits that run them. */
+  static async open(dist, initrd) {
     const side = new PageSide();
-    side.server = await serve({ port: 0 });
-    side.browserServer = await chromium.launchServer({
-      executablePath: chromiumProgram,
-      args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update'],
-    });
+    side.server = await serve({ root: dist, port: 0 });
+    try {
+      side.browserServer = await chromium.launchServer({
+        executablePath: chromiumProgram,
+        args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      });
+    } catch (error) {
+      await side.server.close();
+      throw new UserError(`Chromium does not start: ${error.message}`);
+    }
     side.browser = await chromium.connect(side.browserServer.wsEndpoint());
-    side.context = await side.browser.newContext({ viewport: { width: 1280, height: 800 } });
-    await side.context.route('**/bench.cpio', (route) => route.fulfill({
-      path: initrd, contentType: 'application/octet-stream', headers: { 'Cross-Origin-Resource-Policy': 'same-origin' },
-    }));
+    side.context = await side.newContext();
+    side.initrd = initrd;
     return side;
+  }
+
+  newContext() {
+    return this.browser.newContext({ viewport: { width: 1280, height: 800 } });
   }
 
   async close() {
@@ -32,93 +41,91 @@ export class PageSide {
     await this.server.close();
   }
 
-  /** Calls body(page) once the shell has prompted; page.promptAfter is the time since the navigation began, in ms. */
-  async atPrompt(query, body) {
-    const page = await this.context.newPage();
+  /** Opens `query` in a new page of `context` and calls body(page, milliseconds from navigation to prompt). */
+  async atPrompt(query, body, context = this.context) {
+    const page = await context.newPage();
     try {
       page.setDefaultTimeout(patience);
-      await page.goto(this.server.url + query);
-      await page.waitForFunction(() => globalThis.hartwood?.machine != null, null, { polling: 20 });
-      page.promptAfter = await page.evaluate(async (timeout) => {
-        await globalThis.hartwood.machine.waitFor(/:~# /, { timeout });
-        return performance.now();
-      }, patience);
-      return await body(page);
+      await page.goto(this.server.url + query, { waitUntil: 'commit' });
+      // Looks in the page, at each of its frames, so that nothing of ours runs beside the boot.
+      await page.waitForFunction(() => globalThis.hartwood?.machine != null || !document.getElementById('failure')?.hidden);
+      const answer = await page.evaluate(async ([source, timeout]) => {
+        const { machine } = globalThis.hartwood;
+        if (machine === null) return { failure: document.getElementById('failure').innerText };
+        await machine.waitFor(new RegExp(source), { timeout });
+        return { milliseconds: performance.now() };
+      }, [promptPattern.source, patience]);
+      if (answer.failure !== undefined) throw new UserError(`the page failed to boot: ${answer.failure}`);
+      return await body(page, answer.milliseconds);
     } finally {
       await page.close();
     }
   }
 
   /** Milliseconds from navigation to prompt. */
-  boot() {
-    return this.atPrompt('?harts=2', (page) => page.promptAfter);
+  bootTime() {
+    return this.atPrompt('?harts=2', (_, milliseconds) => milliseconds);
   }
 
-  /** Map of kernel name to { seconds, result, instructions }: the last counts all that the machine retired meanwhile. */
-  kernels(names) {
-    return this.atPrompt('?harts=1&initrd=bench.cpio', async (page) => {
-      const kernels = new Map();
-      for (const name of names) {
-        const { text, instructions } = await page.evaluate(async ({ command, timeout }) => {
-          const { machine } = globalThis.hartwood;
-          const before = machine.stat().instructions;
-          machine.console.write(command);
-          const [output] = await machine.waitFor(/kernel \w+ \d+ \w+\r\n[^]*:~# /, { timeout });
-          // A sample is at most 200 ms old.
-          await new Promise((done) => setTimeout(done, 250));
-          return { text: output, instructions: machine.stat().instructions - before };
-        }, { command: `/root/kernels ${name}\n`, timeout: patience });
-        kernels.set(name, { ...readKernelLines(text).get(name), instructions });
-      }
-      return kernels;
-    });
-  }
-
-  /** Share of one core that the whole browser uses at the idle prompt, over `seconds`. */
-  idle(seconds) {
-    return this.atPrompt('?harts=2', async (page) => {
-      await page.waitForTimeout(2000);  // what booting left behind settles
-      const before = processTreeSeconds(this.browserServer.process().pid);
-      const start = performance.now();
-      await page.waitForTimeout(seconds * 1000);
-      const used = processTreeSeconds(this.browserServer.process().pid) - before;
-      return used / ((performance.now() - start) / 1000);
-    });
-  }
-
-  /** Bytes that a first visit loads, as sent (compressed). */
-  async download() {
-    const context = await this.browser.newContext();
-    let bytes = 0;
-    const sizes = [];
-    context.on('requestfinished', (request) => sizes.push(request.sizes().then((size) => { bytes += size.responseBodySize; })));
-    const page = await context.newPage();
-    await page.goto(this.server.url);
-    await page.waitForFunction(() => globalThis.hartwood?.machine != null, null, { timeout: patience });
-    await page.evaluate((timeout) => globalThis.hartwood.machine.waitFor(/:~# /, { timeout }).then(() => {}), patience);
-    await Promise.all(sizes);
-    await context.close();
-    return bytes;
-  }
-}
-
-/** CPU seconds, user and system, that a process and its descendants have used (those still alive). */
-function processTreeSeconds(top) {
-  const ticksPerSecond = 100;  // Linux's USER_HZ
-  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+  /**
+   * Map of program name to { seconds, result, instructions }, on one hart. Instructions are all that the machine retired
+   * for that command, less what a command that does nothing takes.
+   */
+  async runPrograms(names, divisor) {
+    const context = await this.newContext();
+    await context.route('**/bench.cpio', (route) => route.fulfill({
+      path: this.initrd, contentType: 'application/octet-stream', headers: { 'Cross-Origin-Resource-Policy': 'same-origin' },
+    }));
+    const runOne = (page, name) => page.evaluate(async ([command, source, age, timeout]) => {
+      const { machine } = globalThis.hartwood;
+      const count = async () => {
+        await new Promise((done) => setTimeout(done, age));
+        return machine.stat().instructions;
+      };
+      const before = await count();
+      machine.console.write(command);
+      const [text] = await machine.waitFor(new RegExp(source), { timeout });
+      return { text, instructions: await count() - before };
+    }, [`/root/bench ${name} ${divisor}\n`, resultPattern.source, sampleAge, patience]);
     try {
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
-      return [{ pid: Number(pid), parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) }];
-    } catch {
-      return [];
-    }
-  });
-  const members = new Set([top]);
-  for (let grown = true; grown;) {
-    grown = false;
-    for (const { pid, parent } of processes) {
-      if (members.has(parent) && !members.has(pid)) grown = Boolean(members.add(pid));
+      return await this.atPrompt('?harts=1&initrd=bench.cpio', async (page) => {
+        await runOne(page, 'none');  // the first one faults the program in
+        const { instructions: overhead } = await runOne(page, 'none');
+        const results = new Map();
+        for (const name of names) {
+          const { text, instructions } = await runOne(page, name);
+          results.set(name, { ...readResult(text), instructions: Math.max(instructions - overhead, 0) });
+        }
+        return results;
+      }, context);
+    } finally {
+      await context.close();
     }
   }
-  return processes.filter(({ pid }) => members.has(pid)).reduce((sum, { ticks }) => sum + ticks, 0) / ticksPerSecond;
+
+  /** Share of one core that the whole browser uses at the idle prompt with two harts, over `seconds`, after `settle` seconds. */
+  idleShare(seconds, settle) {
+    return this.atPrompt('?harts=2', async (page) => {
+      await page.waitForTimeout(settle * 1000);
+      return cpuShare(this.browserServer.process().pid, seconds);
+    });
+  }
+
+  /** What a first visit loads until the prompt, as sent: [{ name, bytes }], largest first. */
+  async download() {
+    const context = await this.newContext();
+    const files = [];
+    context.on('requestfinished', (request) => files.push(request.sizes().then(
+      ({ responseBodySize }) => ({ name: new URL(request.url()).pathname.replace(/^.*\//, '') || 'index.html', bytes: responseBodySize }))));
+    try {
+      const sizes = await this.atPrompt('?harts=2', () => Promise.all(files), context);
+      // What workers fetch must be among them, or the sum would flatter us.
+      for (const part of [/^kernel-/, /^initramfs-/, /^core-.*wasm$/, /^hart-worker-/]) {
+        if (!sizes.some(({ name, bytes }) => part.test(name) && bytes > 0)) throw new UserError(`the browser reported no download of ${part}`);
+      }
+      return sizes.toSorted((a, b) => b.bytes - a.bytes);
+    } finally {
+      await context.close();
+    }
+  }
 }
