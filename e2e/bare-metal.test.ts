@@ -18,7 +18,7 @@ function compile(name: string): Buffer {
     const elf = join(folder, name);
     execFileSync('riscv64-linux-gnu-gcc', [
       '-O2', '-march=rv64gc_zihintpause', '-mabi=lp64d', '-mcmodel=medany', '-ffreestanding', '-fno-pic', '-nostdlib', '-static',
-      '-Wl,--build-id=none', '-T', join(kPrograms, 'link.ld'), join(kPrograms, `${name}.c`), '-o', elf,
+      '-Wl,--build-id=none,--no-warn-rwx-segments', '-T', join(kPrograms, 'link.ld'), join(kPrograms, `${name}.c`), '-o', elf,
     ], { stdio: ['ignore', 'inherit', 'inherit'] });
     return readFileSync(elf);
   } finally {

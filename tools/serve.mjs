@@ -128,8 +128,9 @@ async function answer(request, response, { folder, base, rules }) {
   }
   response.writeHead(200, { ...headers, 'Content-Length': info.size });
   if (request.method === 'HEAD') return response.end();
-  // A reader that goes away is no error of ours.
-  pipeline(createReadStream(file), response, () => {});
+  // A reader that goes away is no error of ours: before the answer begins, or in its midst.
+  if (response.destroyed) return undefined;
+  return void pipeline(createReadStream(file), response, () => {});
 }
 
 /**

@@ -36,13 +36,21 @@ static void meet(int stage) {
   while (arrived[stage] != 2) __asm__ volatile("pause" ::: "memory");
 }
 
+static u64 pending(void) {
+  u64 bits;
+  __asm__ volatile("csrr %0, mip" : "=r"(bits));
+  return bits;
+}
+
 // Sleeps until one of the enabled interrupts is pending. They are off in mstatus, so nothing is taken.
 static void wait_for(u64 bit) {
-  u64 pending;
-  for (;;) {
-    __asm__ volatile("csrr %0, mip" : "=r"(pending));
-    if (pending & bit) return;
-    __asm__ volatile("wfi");
+  while (!(pending() & bit)) __asm__ volatile("wfi");
+}
+
+// A device's line need not fall in mip at once.
+static void clear_own(u64 hart) {
+  msip[hart] = 0;
+  while (pending() & 8) {
   }
 }
 
@@ -65,7 +73,7 @@ static void play(u64 hart) {
   for (int i = 0; i < kPings; i++) {
     if (hart == 0) msip[1] = 1;
     wait_for(8);
-    msip[hart] = 0;
+    clear_own(hart);
     if (hart == 1) {
       pings = pings + 1;
       msip[0] = 1;
@@ -121,7 +129,7 @@ void program(u64 hart) {
 }
 
 __asm__(
-    ".section .text.start, \"ax\"\n"
+    ".pushsection .text.start, \"ax\"\n"
     ".globl _start\n"
     "_start:\n"
     "  csrr a0, mhartid\n"
@@ -130,6 +138,8 @@ __asm__(
     "  slli t0, t0, 12\n"
     "  add sp, sp, t0\n"
     "  j program\n"
-    ".bss\n"
+    ".popsection\n"
+    ".pushsection .bss\n"
     ".balign 16\n"
-    "stacks: .space 9 * 4096\n");
+    "stacks: .space 9 * 4096\n"
+    ".popsection\n");

@@ -197,8 +197,9 @@ bool Hart::write_csr(u32 number, u64 value) {
       } else {
         writable &= s.mideleg;
       }
-      // SSIP is also raised by other harts: it lives in the shared lines.
-      if (writable & (u64{1} << kSsi)) {
+      // SSIP is also raised by other harts: it lives in the shared lines. It is touched only where the write changes what
+      // the hart has seen of it, so that a write of other bits loses no interrupt that has arrived since.
+      if ((writable & (u64{1} << kSsi)) && bit(value, kSsi) != bit(mip_, kSsi)) {
         if (bit(value, kSsi)) shared_.lines.fetch_or(1u << kSsi);
         else shared_.lines.fetch_and(~(1u << kSsi));
       }
@@ -235,6 +236,7 @@ bool Hart::write_csr(u32 number, u64 value) {
         tlb_.flush_translated();
         flush_fetch();
       }
+      refresh_lines();  // STIP is software's or the comparator's, by STCE
       refresh_timers();
       context_changed();
       return true;

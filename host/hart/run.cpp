@@ -26,6 +26,7 @@ Hart::Hart(const HartOptions& options, const HartParts& parts)
 
 void Hart::state_changed() {
   state_.x[0] = 0;
+  waiting_ = false;  // a WFI of what was before; one that ends early is a correct one
   flush_everything();
   refresh_lines();
   refresh_timers();
@@ -220,6 +221,8 @@ Hart::Exit Hart::park_and_return(Exit exit) {
 
 Hart::Exit Hart::run(u64 budget) {
   parts_.attention.unpark(options_.id, *this);
+  // Once over, always over: the bit that announced the end has been taken.
+  if (parts_.attention.shared().power.load() != kPowerOn) return park_and_return(Exit::power);
   refresh_lines();
   refresh_timers();
   u64 left = budget;

@@ -10,9 +10,8 @@ DeterministicRunner::DeterministicRunner(Machine& machine, DeterministicClock& c
   clock.machine_ = &machine;
   for (u32 i = 0; i < machine.hart_count(); i++) {
     add([this, i] {
-      constexpr u64 kChunk = 1'000'000;
       for (;;) {
-        const Hart::Exit exit = machine_.run_hart(i, kChunk);
+        const Hart::Exit exit = machine_.run_hart(i, run_length());
         if (exit == Hart::Exit::power || exit == Hart::Exit::stopped) return;
         point();
       }

@@ -40,11 +40,13 @@ u64 MachineClock::ticks() {
 
 void PowerSwitch::end(PowerState state, u32 code) {
   MachineShared& shared = attention_.shared();
-  u32 on = kPowerOn;
-  // The code first: whoever sees the state finds it.
-  if (shared.power.load() != kPowerOn) return;
-  shared.exit_code.store(code);
-  if (!shared.power.compare_exchange(on, state)) return;
+  {
+    Guard guard(lock_);
+    if (shared.power.load() != kPowerOn) return;
+    // The code first: whoever sees the state finds it.
+    shared.exit_code.store(code);
+    shared.power.store(state);
+  }
   shared.event.fetch_add(1);
   shared.event.notify();
   for (u32 hart = 0; hart < kMaxHarts; hart++) attention_.post(hart, kAttentionInterrupt);

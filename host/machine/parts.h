@@ -50,6 +50,7 @@ class PowerSwitch final : public PowerSink {
 
  private:
   AttentionProtocol& attention_;
+  Lock lock_;  // of those who end the machine at the same time: state and code belong to the same one
 };
 
 // Bytes typed at the console, until the guest takes them. Any thread.

@@ -29,11 +29,12 @@ class SeededRandom {
 };
 
 struct SchedulerOptions {
-  u32 longest_slice = 4096;  // instructions between two looks at the attention word, at most
-  u32 switch_one_in = 8;     // an atomic operation switches fibers with this chance
-  u32 spurious_one_in = 0;   // a sleep ends at once and for no reason with this chance; 0: never
-  u32 stall_one_in = 0;      // a switched-out fiber stays out for up to 1,000 operations with this chance; 0: never
-  u64 max_points = 0;        // atomic operations after which run_fibers() gives up; 0: never
+  u32 longest_slice = 4096;     // instructions between two looks at the attention word, at most
+  u32 longest_run = 1'000'000;  // instructions between two returns of a hart to its caller, at most
+  u32 switch_one_in = 8;        // an atomic operation switches fibers with this chance
+  u32 spurious_one_in = 0;      // a sleep ends at once and for no reason with this chance; 0: never
+  u32 stall_one_in = 0;         // a switched-out fiber stays out for up to 1,000 operations with this chance; 0: never
+  u64 max_points = 0;           // atomic operations after which run_fibers() gives up; 0: never
 };
 
 class SeededScheduler : public Scheduler {
@@ -62,6 +63,7 @@ class SeededScheduler : public Scheduler {
   Wake wait(const std::atomic<u32>& word, u32 expected, i64 timeout_ns) override;
   void notify(const std::atomic<u32>& word, u32 count) override;
   u32 slice() override;
+  u32 run_length() { return 1 + random_.below(options_.longest_run); }
 
  protected:
   // Virtual time. Here an atomic operation takes 10 ns.

@@ -182,10 +182,12 @@ void Builder::compare_and_swap(Op op) {
   const u32 r = point_at(scratch_offset(bytes, aligned));
   u32 rd;
   do {
-    rd = pair ? random_.below(16) * 2 : random_.below(32);
+    // QEMU overwrites, for the rest of a block, the zero that its code reads when rd is x0 (riscv/riscv-arch-test
+    // issue 1624).
+    rd = pair ? random_.between(1, 15) * 2 : random_.between(1, 31);
   } while (rd == r || !writable(rd) || (pair && (rd + 1 == r || !writable(rd + 1))));
   // Half of them find what they expect.
-  if (rd != 0 && random_.chance(50)) {
+  if (random_.chance(50)) {
     emit(bytes == 4 ? Op::lw : Op::ld, {.rd = rd, .rs1 = r});
     if (pair) emit(Op::ld, {.rd = rd + 1, .rs1 = r, .imm = 8});
   }

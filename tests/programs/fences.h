@@ -163,4 +163,31 @@ inline GuestProgram code_storm(u32 harts, u32 rounds) {
   return program;
 }
 
+// Hart 0 fences `rounds` times, then ends the machine, while hart 3 sleeps and the others fence on: nobody may go on
+// waiting for a hart that has left.
+inline GuestProgram power_off_in_storm(u32 rounds) {
+  Guest g(4);
+  const auto loop = g.label(), sleep = g.label(), end = g.label();
+  g.li(s2, rounds);
+  g.li(t0, 3);
+  g.beq(s0, t0, sleep);
+  g.bind(loop);
+  g.li(a1, ~u64{0});
+  g.li(a2, 0);
+  g.li(a3, ~u64{0});
+  g.firmware(0x5246'4e43, 1);
+  g.die_unless_equal(a0, zero, 1);
+  g.bne(s0, zero, loop);
+  g.addi(s2, s2, -1);
+  g.beq(s2, zero, end);
+  g.j(loop);
+  g.bind(end);
+  g.end();
+  g.bind(sleep);
+  const auto asleep = g.bound();
+  g.wfi();
+  g.j(asleep);
+  return g.program();
+}
+
 }  // namespace hartwood::test

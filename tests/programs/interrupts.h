@@ -14,8 +14,10 @@ inline constexpr u64 kHsmCall = 0x48'534d;
 
 // Table: request [from][to] in rows 0 to 3, answer [from][to] in rows 4 to 7. At most four harts.
 // Each hart numbers a request to another, sends an interrupt and sleeps until the other's handler has answered with an
-// interrupt of its own. `noise`: between them it writes other bits of sip, which must not touch the software one.
-inline GuestProgram interrupt_storm(u32 harts, u32 rounds, bool noise) {
+// interrupt of its own. writes_sip: between them it writes other bits of sip, which must not touch the software one.
+// spins: it does not sleep but goes on, interruptible everywhere.
+enum class StormWait : u8 { sleeps, writes_sip, spins };
+inline GuestProgram interrupt_storm(u32 harts, u32 rounds, StormWait way) {
   Guest g(harts);
   const auto main = g.label();
   g.j(main);
@@ -70,12 +72,19 @@ inline GuestProgram interrupt_storm(u32 harts, u32 rounds, bool noise) {
   g.csrc(kCsrSstatus, s5);
   g.ld(t0, 256, s9);
   g.beq(t0, s2, answered);
-  if (noise) {
+  if (way == StormWait::writes_sip) {
     g.csrs(kCsrSip, s7);
     g.csrc(kCsrSip, s7);
   }
-  g.wfi();
+  if (way != StormWait::spins) g.wfi();
   g.csrs(kCsrSstatus, s5);
+  if (way == StormWait::spins) {
+    // The handler changes t0: it is taken for what it was only with interrupts off, above.
+    g.li(s11, 20);
+    const auto spin = g.bound();
+    g.addi(s11, s11, -1);
+    g.bne(s11, zero, spin);
+  }
   g.j(wait);
   g.bind(answered);
   g.addi(s2, s2, 1);

@@ -579,7 +579,7 @@ TEST_P(SbiHartsSfence, NewTranslationIsSeen) {
   board.hart(1).state().satp = u64{8} << 60 | kRoot >> 12;
   board.hart(1).state_changed();
   fence_litmus(
-      board, 100,
+      board, 500,
       [&](Guest& writer) {
         writer.andi(t0, s1, 1);
         writer.slli(t1, t0, 12);
@@ -621,7 +621,7 @@ TEST(SbiHarts, FenceIMakesNewCodeSeen) {
   function.jalr(zero, ra, 0);
   function.place(board.memory());
   fence_litmus(
-      board, 250,
+      board, 1000,
       [&](Guest& writer) {
         writer.slli(t0, s1, 20);  // the immediate
         writer.li(t1, encode_i(Op::addi, s6, zero, 0));

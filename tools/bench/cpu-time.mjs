@@ -29,13 +29,28 @@ function treeTicks(top) {
   return new Map(all.filter(({ pid }) => members.has(pid)).map(({ pid, ticks }) => [pid, ticks]));
 }
 
-/** The share of one core that the tree below process `top` uses during `seconds` from now. */
+/** What a process is: the kind that Chromium gives its own ones, else the program's name. */
+function describe(pid) {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split(/[\0 ]/);
+    const kind = words.find((word) => word.startsWith('--type='));
+    return kind ? kind.slice(7) : words[0].replace(/^.*\//, '');
+  } catch {
+    return 'ended';
+  }
+}
+
+/**
+ * What the tree below process `top` uses during `seconds` from now, as shares of one core: { total, parts }, `parts` being
+ * [{ name, share }], largest first.
+ */
 export async function cpuShare(top, seconds) {
   const before = treeTicks(top);
   const start = performance.now();
   await new Promise((done) => setTimeout(done, seconds * 1000));
   const elapsed = (performance.now() - start) / 1000;
-  let ticks = 0;
-  for (const [pid, now] of treeTicks(top)) ticks += now - (before.get(pid) ?? 0);
-  return ticks / ticksPerSecond / elapsed;
+  const parts = [...treeTicks(top)]
+    .map(([pid, now]) => ({ name: describe(pid), share: (now - (before.get(pid) ?? 0)) / ticksPerSecond / elapsed }))
+    .filter(({ share }) => share > 0).sort((a, b) => b.share - a.share);
+  return { total: parts.reduce((sum, { share }) => sum + share, 0), parts };
 }

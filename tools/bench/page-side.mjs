@@ -4,6 +4,7 @@
 import { chromium } from 'playwright-core';
 import { UserError } from '../lib/project.mjs';
 import { serve } from '../serve.mjs';
+import { startCountingProxy } from './counting-proxy.mjs';
 import { cpuShare } from './cpu-time.mjs';
 import { promptPattern, readResult, resultPattern } from './numbers.mjs';
 
@@ -41,12 +42,12 @@ export class PageSide {
     await this.server.close();
   }
 
-  /** Opens `query` in a new page of `context` and calls body(page, milliseconds from navigation to prompt). */
-  async atPrompt(query, body, context = this.context) {
+  /** Opens `query` below `url` in a new page of `context`; calls body(page, milliseconds from navigation to prompt). */
+  async atPrompt(query, body, { context = this.context, url = this.server.url } = {}) {
     const page = await context.newPage();
     try {
       page.setDefaultTimeout(patience);
-      await page.goto(this.server.url + query, { waitUntil: 'commit' });
+      await page.goto(url + query, { waitUntil: 'commit' });
       // Looks in the page, at each of its frames, so that nothing of ours runs beside the boot.
       await page.waitForFunction(() => globalThis.hartwood?.machine != null || !document.getElementById('failure')?.hidden);
       const answer = await page.evaluate(async ([source, timeout]) => {
@@ -97,7 +98,7 @@ export class PageSide {
           results.set(name, { ...readResult(text), instructions: Math.max(instructions - overhead, 0) });
         }
         return results;
-      }, context);
+      }, { context });
     } finally {
       await context.close();
     }
@@ -113,19 +114,14 @@ export class PageSide {
 
   /** What a first visit loads until the prompt, as sent: [{ name, bytes }], largest first. */
   async download() {
+    const proxy = await startCountingProxy(this.server.url);
     const context = await this.newContext();
-    const files = [];
-    context.on('requestfinished', (request) => files.push(request.sizes().then(
-      ({ responseBodySize }) => ({ name: new URL(request.url()).pathname.replace(/^.*\//, '') || 'index.html', bytes: responseBodySize }))));
     try {
-      const sizes = await this.atPrompt('?harts=2', () => Promise.all(files), context);
-      // What workers fetch must be among them, or the sum would flatter us.
-      for (const part of [/^kernel-/, /^initramfs-/, /^core-.*wasm$/, /^hart-worker-/]) {
-        if (!sizes.some(({ name, bytes }) => part.test(name) && bytes > 0)) throw new UserError(`the browser reported no download of ${part}`);
-      }
-      return sizes.toSorted((a, b) => b.bytes - a.bytes);
+      await this.atPrompt('?harts=2', async () => {}, { context, url: proxy.url });
+      return proxy.files.toSorted((a, b) => b.bytes - a.bytes);
     } finally {
       await context.close();
+      await proxy.close();
     }
   }
 }

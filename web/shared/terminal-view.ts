@@ -7,6 +7,7 @@ import { UnicodeGraphemesAddon } from '@xterm/addon-unicode-graphemes';
 import { WebLinksAddon } from '@xterm/addon-web-links';
 import { Terminal } from '@xterm/xterm';
 import { avoidInlineStyles } from './csp-styles.ts';
+import { leavesTerminal } from './leave-keys.ts';
 import { kDarkTerminal, kLightTerminal } from './terminal-themes.ts';
 
 export interface TerminalOptions {
@@ -28,12 +29,6 @@ const kClipboard: IClipboardProvider = {
   readText: async () => '',
   writeText: async (_selection, text) => navigator.clipboard?.writeText(text),
 };
-
-/** Ctrl+Shift+Escape, or Ctrl+F6 where the system keeps the first for itself. */
-export function leavesTerminal(event: KeyboardEvent): boolean {
-  if (!event.ctrlKey || event.altKey || event.metaKey) return false;
-  return (event.key === 'Escape' && event.shiftKey) || (event.key === 'F6' && !event.shiftKey);
-}
 
 export class TerminalView {
   private readonly terminal: Terminal;

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The benchmark's own parts that need neither guest nor browser.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { serve } from '../../tools/serve.mjs';
+import { cpuShare } from '../../tools/bench/cpu-time.mjs';
+import { startCountingProxy } from '../../tools/bench/counting-proxy.mjs';
+import { appendFiles } from '../../tools/bench/guest-archive.mjs';
+import { formatTable, geometricMean, median, promptPattern, readResult, resultPattern, row } from '../../tools/bench/numbers.mjs';
+
+function withFolder(body) {
+  const folder = mkdtempSync(join(tmpdir(), 'hartwood-bench-'));
+  try {
+    return body(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test('an appended archive is one that cpio reads', () => withFolder((folder) => {
+  const data = Buffer.from('seven b');
+  const archive = appendFiles(Buffer.alloc(0), { 'root/a': data, 'root/longer-name': Buffer.alloc(5000, 7) });
+  assert.equal(archive.length % 512, 0);
+  execFileSync('cpio', ['-idm', '--quiet', '--no-absolute-filenames'], { cwd: folder, input: archive });
+  assert.deepEqual(readFileSync(join(folder, 'root/a')), data);
+  assert.deepEqual(readFileSync(join(folder, 'root/longer-name')), Buffer.alloc(5000, 7));
+  const before = Buffer.alloc(700, 1);
+  const both = appendFiles(before, { 'root/a': data });
+  assert.deepEqual(both.subarray(0, 700), before);
+  assert.equal(both.toString('latin1', 1024, 1030), '070701');
+  assert.equal(both.indexOf(data) % 8, 0);
+}));
+
+test('result lines are found in what a console prints', () => {
+  const text = 'root@hartwood:~# /root/bench sort 4\r\nbench sort 1250000 7af72aab856b40a1\r\nroot@hartwood:~# \x1b[6n';
+  assert.ok(resultPattern.test(text));
+  assert.ok(promptPattern.test(text));
+  assert.deepEqual(readResult(text), { name: 'sort', seconds: 1.25, result: '7af72aab856b40a1' });
+  assert.equal(resultPattern.test('root@hartwood:~# /root/bench sort 4\r\n'), false);
+  assert.equal(readResult('bench sort x 1'), undefined);
+});
+
+test('medians and means', () => {
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 2, 3]), 2.5);
+  assert.throws(() => median([]), RangeError);
+  assert.ok(Math.abs(geometricMean([1, 4, 16]) - 4) < 1e-12);
+});
+
+test('a row knows whether it met its target', () => {
+  assert.equal(row('g', 'w', 5, { unit: 'ms', target: 5 }).met, true);
+  assert.equal(row('g', 'w', 6, { unit: 'ms', target: 5 }).met, false);
+  assert.equal(row('g', 'w', 6, { unit: 'MIPS', target: 5, atLeast: true }).met, true);
+  assert.equal(row('g', 'w', 4, { unit: 'MIPS', target: 5, atLeast: true }).met, false);
+  assert.equal(row('g', 'w', 4, { unit: 'ms' }).met, null);
+  assert.equal(row('g', 'w', null, { unit: 'ms', target: 5 }).met, null);
+  const lines = formatTable([row('g', 'fast', 6, { unit: 'ms', target: 5, note: 'n' }), row('g', 'unknown', null, { unit: 'min' })]).split('\n');
+  assert.match(lines[1], /^fast +6 +ms +- +<= 5 +NO +n$/);
+  assert.match(lines[2], /^unknown +- +min +-$/);
+});
+
+test('the share of a core that a process tree uses', async () => {
+  const idle = await cpuShare(999_999_999, 0.05);
+  assert.deepEqual(idle, { total: 0, parts: [] });
+  const busy = cpuShare(process.pid, 0.3);
+  const end = performance.now() + 300;
+  while (performance.now() < end);
+  const { total, parts } = await busy;
+  assert.ok(total > 0.02 && total < 3, `${total}`);
+  assert.match(parts[0].name, /^node/);
+});
+
+test("the guest's programs compute the same wherever they run", () => withFolder((folder) => {
+  const program = join(folder, 'bench');
+  const source = new URL('bench.c', import.meta.url).pathname;
+  // The first constant of SHA-256 comes out of the program's own cube root: checked through a second build that prints it.
+  const probe = join(folder, 'probe.c');
+  writeFileSync(probe, `#define main unused_main\n#include "${source}"\n#undef main\nint main(void) { printf("%08x %08x", cube_root_fraction(2), cube_root_fraction(311)); return 0; }\n`);
+  execFileSync('gcc', ['-O1', '-w', '-o', program, probe, '-lm']);
+  assert.equal(execFileSync(program, { encoding: 'utf8' }), '428a2f98 c67178f2');
+  execFileSync('gcc', ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-Wall', '-Wextra', '-Werror', '-o', program, source, '-lm']);
+  const names = execFileSync(program, { encoding: 'utf8' }).trim().split('\n');
+  assert.ok(names.includes('sieve') && names.includes('none'));
+  const results = new Map(names.map((name) => [name, readResult(execFileSync(program, [name, '40'], { encoding: 'utf8' }))]));
+  for (const [name, result] of results) assert.equal(result?.name, name);
+  assert.equal(results.get('syscall').result, (200000 / 40).toString(16).padStart(16, '0'));  // each call gave the same answer
+  assert.equal(results.get('pipe').result, (8000 / 40 * 256).toString(16).padStart(16, '0'));
+  assert.throws(() => execFileSync(program, ['nothing'], { stdio: 'ignore' }));
+}));
+
+test('downloads are counted as sent', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hartwood-bench-'));
+  writeFileSync(join(folder, 'index.html'), 'x'.repeat(1000));
+  writeFileSync(join(folder, 'index.html.gz'), gzipSync('x'.repeat(1000)));
+  const server = await serve({ root: folder, port: 0 });
+  const proxy = await startCountingProxy(server.url);
+  try {
+    const packed = await fetch(proxy.url, { headers: { 'Accept-Encoding': 'gzip' } });
+    assert.equal(await packed.text(), 'x'.repeat(1000));
+    assert.equal(packed.headers.get('Cross-Origin-Opener-Policy'), 'same-origin');
+    await (await fetch(proxy.url, { headers: { 'Accept-Encoding': 'identity' } })).text();
+    assert.deepEqual(proxy.files, [{ name: 'index.html', bytes: gzipSync('x'.repeat(1000)).length }, { name: 'index.html', bytes: 1000 }]);
+  } finally {
+    await proxy.close();
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
