@@ -26,6 +26,7 @@ Hart::Hart(const HartOptions& options, const HartParts& parts)
 
 void Hart::state_changed() {
   state_.x[0] = 0;
+  state_.pc &= ~u64{1};  // an odd one would lie between two slots
   waiting_ = false;  // a WFI of what was before; one that ends early is a correct one
   flush_everything();
   refresh_lines();
@@ -151,7 +152,7 @@ void Hart::resume() {
 
 // [sbi: Hart State Management Extension, Hart Start Register State; Hart Resume Register State]
 void Hart::enter_supervisor(u64 pc, u64 opaque) {
-  state_.pc = pc;
+  state_.pc = pc & ~u64{1};
   state_.privilege = Privilege::supervisor;
   state_.satp = 0;
   state_.mstatus &= ~mstatus::kSie;
@@ -163,7 +164,7 @@ void Hart::enter_supervisor(u64 pc, u64 opaque) {
 }
 
 void Hart::jump(u64 pc) {
-  state_.pc = pc;
+  state_.pc = pc & ~u64{1};
   jumped_ = true;
 }
 

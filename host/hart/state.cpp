@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hart/state.h"
 
+#include "base/bits.h"
+#include "hart/trap.h"
+
 namespace hartwood {
 namespace {
 
@@ -26,6 +29,16 @@ void visit_fields(State& s, Visit visit) {
   visit(s.reserved_size);
 }
 
+// The fields whose other values the hart does not expect.
+bool possible(const HartState& s) {
+  const u64 mode = static_cast<u64>(s.privilege), previous = bits(s.mstatus, 12, 11), paging = s.satp >> 60;
+  const bool modes = mode <= 3 && mode != 2 && previous != 2;
+  const bool addresses = ((s.pc | s.mepc | s.sepc) & 1) == 0 && ((s.mtvec | s.stvec) & 2) == 0;
+  const bool translation = paging == 0 || (paging >= 8 && paging <= 10);
+  constexpr u64 kSupervisors = 1 << kSsi | 1 << kSti | 1 << kSei;
+  return modes && addresses && translation && s.frm < 8 && s.fflags < 32 && (s.mideleg & ~kSupervisors) == 0;
+}
+
 }  // namespace
 
 void HartState::save(StateWriter& out) const {
@@ -36,10 +49,12 @@ void HartState::save(StateWriter& out) const {
 
 void HartState::load(StateReader& in) {
   in.begin("HART", kVersion);
-  visit_fields(*this, [&](auto& field) { in.get(field); });
+  visit_fields(*this, [&](auto& field) {
+    if constexpr (std::is_same_v<decltype(field), bool&>) field = in.get<u8>() != 0;
+    else in.get(field);
+  });
   x[0] = 0;
-  const u8 mode = static_cast<u8>(privilege);
-  if (mode != 0 && mode != 1 && mode != 3) in.fail("saved hart has no such privilege mode");
+  if (!possible(*this)) in.fail("saved hart holds what no hart can hold");
   if (reserved && reserved_size != 4 && reserved_size != 8) reserved = false;
   in.end();
 }

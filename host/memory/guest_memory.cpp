@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory/guest_memory.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
-#ifndef __wasm__
+#ifdef __wasm__
+#include <unistd.h>
+#else
 #include <sys/mman.h>
 #endif
 
 namespace hartwood {
 namespace {
 
-// Zeroed pages. Natively reserved lazily; in Wasm the linear memory beyond the program starts as zeroes, but a block
-// that malloc reuses does not, so it is cleared there.
+// Zeroed pages. Natively reserved lazily. In Wasm the linear memory starts as zeroes, and clearing what nobody has used
+// yet would make the browser commit all of guest RAM, so only what lies below the highest end of the heap so far is
+// cleared. That mark is about the linear memory itself, of which an instance has one.
 u8* allocate_pages(u64 bytes) {
 #ifdef __wasm__
-  void* block = std::aligned_alloc(kPageBytes, static_cast<size_t>(bytes));
-  return static_cast<u8*>(block);
+  static uintptr_t used_end = 0;
+  const uintptr_t before = reinterpret_cast<uintptr_t>(sbrk(0));
+  if (before > used_end) used_end = before;
+  auto* block = static_cast<u8*>(std::aligned_alloc(kPageBytes, static_cast<size_t>(bytes)));
+  if (block == nullptr) return nullptr;
+  const uintptr_t start = reinterpret_cast<uintptr_t>(block);
+  if (start < used_end) std::memset(block, 0, std::min<size_t>(static_cast<size_t>(bytes), used_end - start));
+  if (start + bytes > used_end) used_end = start + static_cast<uintptr_t>(bytes);
+  return block;
 #else
   void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (block == MAP_FAILED) return nullptr;

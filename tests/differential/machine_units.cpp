@@ -55,7 +55,9 @@ void Builder::privileged_return() {
   emit(Op::slli, {.rd = bits, .rs1 = bits, .imm = machine ? 11 : 8});
   // mret stays in M-mode; sret goes to S or U, and the next trap returns to the program's own mode.
   emit(Op::csrrs, {.rs1 = bits, .csr = machine ? kCsrMstatus : kCsrSstatus});
-  emit(machine ? Op::mret : Op::sret, {});
+  // Where it is illegal, QEMU may report the encoding of an earlier instruction in mtval.
+  const bool legal = program_.mode == kMachineMode || (program_.mode == kSupervisorMode && !machine);
+  if (legal) emit(machine ? Op::mret : Op::sret, {});
 }
 
 // Registers whose legal values the specification fixes. Written, read back, and for the dangerous ones only read.
@@ -84,8 +86,11 @@ void Builder::float_off() {
 
 void Builder::privileged_plain() {
   std::vector<Op> choices = {Op::sfence_vma};
-  if (options_.isa.has(Extension::Svinval))
-    choices.insert(choices.end(), {Op::sinval_vma, Op::sfence_w_inval, Op::sfence_inval_ir});
+  if (options_.isa.has(Extension::Svinval)) {
+    choices.push_back(Op::sinval_vma);
+    // QEMU executes these two in U-mode, where they are illegal.
+    if (program_.mode != 0) choices.insert(choices.end(), {Op::sfence_w_inval, Op::sfence_inval_ir});
+  }
   // In U-mode QEMU waits and we trap; both are allowed.
   if (program_.mode == kMachineMode) choices.push_back(Op::wfi);
   const Op op = choices[random_.below(static_cast<u32>(choices.size()))];
@@ -99,6 +104,7 @@ void Builder::privileged_plain() {
 // Only for programs in M-mode, which can make one pending. With mstatus.MIE off, a pending and enabled interrupt just
 // ends a wait; with it on, the interrupt is taken at once, and the handler clears it.
 void Builder::software_interrupt(bool wait) {
+  emit(Op::ecall, {});  // an sret before may have left the program's mode
   emit(wait ? Op::csrrci : Op::csrrsi, {.rs1 = 8, .csr = kCsrMstatus});
   emit(Op::csrrsi, {.rs1 = 2, .csr = kCsrMie});
   emit(Op::csrrsi, {.rs1 = 2, .csr = kCsrMip});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// LR/SC, the AMOs and compare-and-swap: values, alignment, reservations, faults. One hart; what several do to each
-// other is tested elsewhere. [unpriv: "A" Extension for Atomic Instructions; "Zacas" Extension]
+// LR/SC, the AMOs and compare-and-swap: values, alignment, reservations, faults. One hart; what several do to
+// each other is tested elsewhere. [unpriv: "A" Extension for Atomic Instructions; "Zacas" Extension]
 #include "hart/paging.h"
 #include "hart/rig.h"
 
@@ -46,8 +46,8 @@ const AmoRow kDoubles[] = {
     {Op::amomaxu_d, kMin64, kMax64, kMin64},
     {Op::amomaxu_d, 0, ~u64{0}, ~u64{0}},
 };
-const Op kAmos[] = {Op::amoswap_w, Op::amoadd_w,  Op::amoxor_w,  Op::amoand_w,  Op::amoor_w,  Op::amomin_w,
-                    Op::amomax_w,  Op::amominu_w, Op::amomaxu_w, Op::amoswap_d, Op::amoadd_d, Op::amoxor_d,
+const Op kAmos[] = {Op::amoswap_w, Op::amoadd_w,  Op::amoxor_w,  Op::amoand_w,  Op::amoor_w,   Op::amomin_w,
+                    Op::amomax_w,  Op::amominu_w, Op::amomaxu_w, Op::amoswap_d, Op::amoadd_d,  Op::amoxor_d,
                     Op::amoand_d,  Op::amoor_d,   Op::amomin_d,  Op::amomax_d,  Op::amominu_d, Op::amomaxu_d};
 
 unsigned size_of(Op op) {
@@ -58,7 +58,8 @@ unsigned size_of(Op op) {
 TEST(Amo, Words) {
   Rig rig;
   for (const AmoRow& row : kWords) {
-    SCOPED_TRACE(testing::Message() << info(row.op).mnemonic << std::hex << " " << row.memory << ", " << row.operand);
+    SCOPED_TRACE(testing::Message() << info(row.op).mnemonic << std::hex << " " << row.memory << ", "
+                                    << row.operand);
     for (const u64 va : {kData, kData + 4, kData + kPageBytes - 4}) {
       rig.poke<u64>(va - 4, 0x5555'5555'5555'5555);
       rig.poke<u64>(va + 4, 0x5555'5555'5555'5555);
@@ -78,7 +79,8 @@ TEST(Amo, Words) {
 TEST(Amo, Doubles) {
   Rig rig;
   for (const AmoRow& row : kDoubles) {
-    SCOPED_TRACE(testing::Message() << info(row.op).mnemonic << std::hex << " " << row.memory << ", " << row.operand);
+    SCOPED_TRACE(testing::Message() << info(row.op).mnemonic << std::hex << " " << row.memory << ", "
+                                    << row.operand);
     for (const u64 va : {kData, kData + kPageBytes - 8}) {
       rig.poke<u64>(va, row.memory);
       const Rig::Accessed accessed = rig.access(row.op, va, 0, row.operand);
@@ -101,7 +103,8 @@ TEST(Amo, TheSameRegisterInTwoPlaces) {
   EXPECT_EQ(rig.x(a1), 15u);
   EXPECT_EQ(rig.peek<u64>(kData), 25u);
   rig.x(a1) = kData;
-  EXPECT_EQ(rig.execute(encode_amo(Op::amoswap_d, zero, a1, a1)), Outcome{});  // no destination, address as operand
+  EXPECT_EQ(rig.execute(encode_amo(Op::amoswap_d, zero, a1, a1)),
+            Outcome{});  // no destination, address as operand
   EXPECT_EQ(rig.peek<u64>(kData), kData);
   EXPECT_EQ(rig.state().x[0], 0u);
   EXPECT_EQ(rig.execute(encode_amo(Op::amoswap_d, a0, a1, zero)), Outcome{});
@@ -128,7 +131,8 @@ TEST(Amo, MisalignedOnesTrap) {
   rig.poke<u64>(kData, 0x0102'0304'0506'0708);
   rig.poke<u64>(kData + 8, 0x1112'1314'1516'1718);
   std::vector<Op> all(std::begin(kAmos), std::end(kAmos));
-  for (const Op op : {Op::sc_w, Op::sc_d, Op::amocas_w, Op::amocas_d, Op::amocas_q, Op::lr_w, Op::lr_d}) all.push_back(op);
+  for (const Op op : {Op::sc_w, Op::sc_d, Op::amocas_w, Op::amocas_d, Op::amocas_q, Op::lr_w, Op::lr_d})
+    all.push_back(op);
   for (const Op op : all) {
     const bool load = op == Op::lr_w || op == Op::lr_d;
     for (u64 offset = 1; offset < size_of(op); offset++) {
@@ -168,7 +172,8 @@ TEST(Amo, FaultsAreAStoresButLrIsALoad) {
   EXPECT_TRUE(rig.device.seen.empty());
 }
 
-// ----------------------------------------------------------------------------------------------------------- LR/SC
+// -----------------------------------------------------------------------------------------------------------
+// LR/SC
 
 class Reservation : public testing::Test {
  protected:
@@ -276,9 +281,9 @@ TEST_F(Reservation, AFailingScStillFaults) {
 
 TEST_F(Reservation, ALoopThatIncrements) {
   // 1: lr.w a0, (a1); addi a0, a0, 1; sc.w a2, a0, (a1); bnez a2, 1b; addi a3, a3, -1; bnez a3, 1b
-  rig_.start_at(kCode, {encode_amo(Op::lr_w, a0, a1, zero), encode_i(Op::addi, a0, a0, 1), encode_amo(Op::sc_w, a2, a1, a0),
-                        encode_branch(Op::bne, a2, zero, -12), encode_i(Op::addi, a3, a3, -1),
-                        encode_branch(Op::bne, a3, zero, -20)});
+  rig_.start_at(kCode, {encode_amo(Op::lr_w, a0, a1, zero), encode_i(Op::addi, a0, a0, 1),
+                        encode_amo(Op::sc_w, a2, a1, a0), encode_branch(Op::bne, a2, zero, -12),
+                        encode_i(Op::addi, a3, a3, -1), encode_branch(Op::bne, a3, zero, -20)});
   rig_.x(a1) = kData;
   rig_.x(a3) = 50;
   rig_.run(300);
@@ -287,7 +292,8 @@ TEST_F(Reservation, ALoopThatIncrements) {
   EXPECT_EQ(rig_.state().retired, 300u);
 }
 
-// ------------------------------------------------------------------------------------------------ compare and swap
+// ------------------------------------------------------------------------------------------------ compare
+// and swap
 
 class CompareAndSwap : public testing::Test {
  protected:
@@ -385,7 +391,8 @@ TEST_F(CompareAndSwap, OddPairsAreReserved) {
   rig_.x(a4) = kData;
   for (const u32 word : {encode_amo(Op::amocas_q, a1, a4, a2), encode_amo(Op::amocas_q, a0, a4, a3)}) {
     rig_.reset();
-    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode, Privilege::machine};
+    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode,
+                             Privilege::machine};
     EXPECT_EQ(rig_.execute(word), illegal);
   }
 }
@@ -394,7 +401,8 @@ TEST(WithoutZacas, CompareAndSwapIsIllegal) {
   Rig rig;
   for (const Op op : {Op::amocas_w, Op::amocas_d, Op::amocas_q}) {
     const u32 word = encode_amo(op, a0, a4, a2);
-    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode, Privilege::machine};
+    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode,
+                             Privilege::machine};
     rig.reset();
     rig.x(a4) = kData;
     EXPECT_EQ(rig.execute(word), illegal) << info(op).mnemonic;

@@ -40,15 +40,17 @@ TEST(CacheBlocks, ManagementChangesNothing) {
 TEST(CacheBlocks, Permissions) {
   Rig rig;
   // menvcfg decides for S and U, senvcfg for U as well.
-  const u64 menvcfgs[] = {0, kInvalFlush, kInval, envcfg::kCbcfe, envcfg::kCbze, kInval | envcfg::kCbcfe | envcfg::kCbze};
+  const u64 menvcfgs[] = {
+      0, kInvalFlush, kInval, envcfg::kCbcfe, envcfg::kCbze, kInval | envcfg::kCbcfe | envcfg::kCbze};
   for (const u64 m : menvcfgs) {
     for (const u64 s : menvcfgs) {
       for (const Privilege mode : kModes) {
         for (const Op op : {Op::cbo_inval, Op::cbo_clean, Op::cbo_flush, Op::cbo_zero}) {
-          SCOPED_TRACE(testing::Message() << info(op).mnemonic << " in " << privilege_name(mode) << ", menvcfg 0x"
-                                          << std::hex << m << ", senvcfg 0x" << s);
+          SCOPED_TRACE(testing::Message() << info(op).mnemonic << " in " << privilege_name(mode)
+                                          << ", menvcfg 0x" << std::hex << m << ", senvcfg 0x" << s);
           const u64 bit = op == Op::cbo_inval ? kInval : op == Op::cbo_zero ? envcfg::kCbze : envcfg::kCbcfe;
-          const bool allowed = mode == Privilege::machine || ((m & bit) && (mode == Privilege::supervisor || (s & bit)));
+          const bool allowed =
+              mode == Privilege::machine || ((m & bit) && (mode == Privilege::supervisor || (s & bit)));
           rig.reset();
           rig.write(kCsrMenvcfg, m);
           rig.write(kCsrSenvcfg, s);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Jumps, branches and the way from one instruction to the next: links, targets, page borders, instructions that lie in
-// two pages, faults of the fetch.
+// Jumps, branches and the way from one instruction to the next: links, targets, page borders, instructions
+// that lie in two pages, faults of the fetch.
 #include "hart/paging.h"
 #include "hart/rig.h"
 
@@ -13,7 +13,8 @@ Outcome fetch_trap(Cause cause, u64 tval, u64 epc) {
 
 TEST(Jumps, JalLinksAndReachesBothEnds) {
   Rig rig;
-  for (const i64 offset : {i64{4}, i64{-4}, i64{2}, i64{0}, i64{0xf'fffe}, i64{-0x10'0000}, i64{0x1000}, i64{0xffc}}) {
+  for (const i64 offset :
+       {i64{4}, i64{-4}, i64{2}, i64{0}, i64{0xf'fffe}, i64{-0x10'0000}, i64{0x1000}, i64{0xffc}}) {
     for (const Reg rd : {ra, t0, zero}) {
       SCOPED_TRACE(testing::Message() << offset << " x" << rd);
       const u64 pc = kRamBase + 0x20'0100;
@@ -32,9 +33,15 @@ TEST(Jumps, JalrClearsBitZeroAndReadsItsBaseFirst) {
     u64 base;
     i64 imm;
     u64 target;
-  } rows[] = {{kData, 0, kData},          {kData, 1, kData},      {kData + 1, 0, kData},
-              {kData + 1, 1, kData + 2},  {kData, -1, kData - 2}, {kData, 2047, kData + 2046},
-              {kData, -2048, kData - 2048}, {0, -2, ~u64{1}},     {~u64{0}, 3, 2}};
+  } rows[] = {{kData, 0, kData},
+              {kData, 1, kData},
+              {kData + 1, 0, kData},
+              {kData + 1, 1, kData + 2},
+              {kData, -1, kData - 2},
+              {kData, 2047, kData + 2046},
+              {kData, -2048, kData - 2048},
+              {0, -2, ~u64{1}},
+              {~u64{0}, 3, 2}};
   for (const auto& row : rows) {
     for (const Reg rd : {ra, a0, zero}) {  // a0 is the base, too
       rig.start_at(kCode, {encode_i(Op::jalr, rd, a0, row.imm)});
@@ -53,7 +60,9 @@ TEST(Jumps, CompressedOnesLinkTwoBytesFurther) {
     const char* what;
     i64 offset;  // or ~0: to t6
     bool links;
-  } rows[] = {{0xaffd, "c.j 2046", 2046, false}, {0xb001, "c.j -2048", -2048, false}, {0x8f82, "c.jr t6", -1, false},
+  } rows[] = {{0xaffd, "c.j 2046", 2046, false},
+              {0xb001, "c.j -2048", -2048, false},
+              {0x8f82, "c.jr t6", -1, false},
               {0x9f82, "c.jalr t6", -1, true}};
   for (const auto& row : rows) {
     SCOPED_TRACE(row.what);
@@ -84,19 +93,22 @@ TEST(Branches, Conditions) {
   const struct {
     u64 a, b;
     bool eq, lt, ltu;
-  } rows[] = {{0, 0, true, false, false},       {0, 1, false, true, true},       {1, 0, false, false, false},
-              {kMinus, 0, false, true, false},  {0, kMinus, false, false, true}, {kMin, kMax, false, true, false},
-              {kMax, kMin, false, false, true}, {kMin, kMin, true, false, false}, {kMinus, kMin, false, false, false},
-              {0x1'0000'0000, 0, false, false, false}, {5, 0x1'0000'0005, false, true, true}};
+  } rows[] = {{0, 0, true, false, false},           {0, 1, false, true, true},
+              {1, 0, false, false, false},          {kMinus, 0, false, true, false},
+              {0, kMinus, false, false, true},      {kMin, kMax, false, true, false},
+              {kMax, kMin, false, false, true},     {kMin, kMin, true, false, false},
+              {kMinus, kMin, false, false, false},  {0x1'0000'0000, 0, false, false, false},
+              {5, 0x1'0000'0005, false, true, true}};
   Rig rig;
   for (const auto& row : rows) {
-    const std::pair<Op, bool> expectations[] = {{Op::beq, row.eq},  {Op::bne, !row.eq},  {Op::blt, row.lt},
-                                                {Op::bge, !row.lt}, {Op::bltu, row.ltu}, {Op::bgeu, !row.ltu}};
+    const std::pair<Op, bool> expectations[] = {{Op::beq, row.eq},   {Op::bne, !row.eq},
+                                                {Op::blt, row.lt},   {Op::bge, !row.lt},
+                                                {Op::bltu, row.ltu}, {Op::bgeu, !row.ltu}};
     for (const auto& [op, taken] : expectations) {
       for (const i64 offset : {i64{8}, i64{-8}, i64{4094}, i64{-4096}, i64{2}, i64{0}}) {
         for (const u64 pc : {kCode + 0x800, kCode, kCode + 0xffc, kCode + 0xffe}) {
-          SCOPED_TRACE(testing::Message() << info(op).mnemonic << " " << std::hex << row.a << ", " << row.b << " at " << pc
-                                          << " by " << std::dec << offset);
+          SCOPED_TRACE(testing::Message() << info(op).mnemonic << " " << std::hex << row.a << ", " << row.b
+                                          << " at " << pc << " by " << std::dec << offset);
           rig.start_at(pc, {encode_branch(op, a0, t6, offset)});
           rig.x(a0) = row.a;
           rig.x(t6) = row.b;
@@ -116,8 +128,10 @@ TEST(Branches, CompressedConditions) {
     Reg reg;
     u64 value;
     i64 offset;  // 2: not taken
-  } rows[] = {{0xcffd, "c.beqz a5, 254", a5, 0, 254},     {0xcffd, "c.beqz a5, 254", a5, u64{1} << 63, 2},
-              {0xf001, "c.bnez s0, -256", s0, 1, -256},   {0xf001, "c.bnez s0, -256", s0, u64{1} << 32, -256},
+  } rows[] = {{0xcffd, "c.beqz a5, 254", a5, 0, 254},
+              {0xcffd, "c.beqz a5, 254", a5, u64{1} << 63, 2},
+              {0xf001, "c.bnez s0, -256", s0, 1, -256},
+              {0xf001, "c.bnez s0, -256", s0, u64{1} << 32, -256},
               {0xf001, "c.bnez s0, -256", s0, 0, 2}};
   for (const auto& row : rows) {
     for (const u64 pc : {kCode + 0x802, kCode + 2, kCode + 0xffe}) {
@@ -135,7 +149,8 @@ TEST(Branches, CompressedConditions) {
 TEST(Branches, LoopsAcrossAPageBorder) {
   Rig rig;
   // addi a0, a0, -1 | page border | addi a1, a1, 2; bne a0, x0, -8
-  rig.start_at(kCode + 0xffc, {encode_i(Op::addi, a0, a0, -1), encode_i(Op::addi, a1, a1, 2), encode_branch(Op::bne, a0, zero, -8)});
+  rig.start_at(kCode + 0xffc, {encode_i(Op::addi, a0, a0, -1), encode_i(Op::addi, a1, a1, 2),
+                               encode_branch(Op::bne, a0, zero, -8)});
   rig.x(a0) = 1000;
   rig.x(a1) = 0;
   EXPECT_EQ(rig.run(3000), Outcome{});
@@ -187,7 +202,8 @@ TEST(Fetch, MixedLengthsInEveryOffset) {
 
 TEST(Fetch, OutsideOfMemory) {
   Rig rig;
-  for (const u64 pc : {u64{0}, kDevice, kRamBase - 2, kRamEnd, u64{1} << 56, ~u64{1}, u64{0xdead'beef'0000'0000}}) {
+  for (const u64 pc :
+       {u64{0}, kDevice, kRamBase - 2, kRamEnd, u64{1} << 56, ~u64{1}, u64{0xdead'beef'0000'0000}}) {
     rig.reset();
     rig.state().pc = pc;
     EXPECT_EQ(rig.run(), fetch_trap(Cause::fetch_access, pc, pc)) << std::hex << pc;
@@ -306,7 +322,7 @@ TEST(Fetch, TheTopOfTheAddressSpaceWraps) {
   const u32 word = encode_i(Op::addi, a0, zero, 5);
   rig.poke<u16>(kData + 0xffe, static_cast<u16>(word));
   rig.poke<u16>(kData + 0x1000, static_cast<u16>(word >> 16));
-  rig.poke<u16>(kData + 0xffc, 0x0001);  // c.nop
+  rig.poke<u16>(kData + 0xffc, 0x0001);   // c.nop
   rig.poke<u16>(kData + 0x1002, 0x0505);  // c.addi a0, 1
   rig.state().pc = 0xffff'ffff'ffff'fffc;
   rig.drop_caches();

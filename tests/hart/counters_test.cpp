@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cycle, time and instret, their machine twins, who may read them, and mcountinhibit.
-// [unpriv: "Zicntr" and "Zihpm"; priv: Hardware Performance Monitor; Machine Counter-Enable; Machine Counter-Inhibit]
+// [unpriv: "Zicntr" and "Zihpm"; priv: Hardware Performance Monitor; Machine Counter-Enable; Machine
+// Counter-Inhibit]
 #include "hart/rig.h"
 
 namespace hartwood::test {
@@ -11,7 +12,8 @@ u32 write_of(u32 csr, Reg rs1) { return encode_csr(Op::csrrw, zero, csr, rs1); }
 
 TEST(Counters, InstretIsWhatWasRetiredBefore) {
   Rig rig;
-  rig.start_at(kCode, {read_of(a0, kCsrInstret), kNop, read_of(a1, kCsrMinstret), 0x0001'0001, read_of(a2, kCsrInstret)});
+  rig.start_at(kCode, {read_of(a0, kCsrInstret), kNop, read_of(a1, kCsrMinstret), 0x0001'0001,
+                       read_of(a2, kCsrInstret)});
   rig.run(6);
   EXPECT_EQ(rig.x(a0), 0u);
   EXPECT_EQ(rig.x(a1), 2u);
@@ -26,7 +28,8 @@ TEST(Counters, TrapsDoNotRetire) {
   rig.run(3);
   EXPECT_EQ(rig.x(a1), 1u);
   EXPECT_EQ(rig.state().retired, 2u);
-  for (const u32 word : {u32{0xffff'ffff}, kEbreak, access_word(Op::ld), encode_csr(Op::csrrw, a0, 0x7c0, a0)}) {
+  for (const u32 word :
+       {u32{0xffff'ffff}, kEbreak, access_word(Op::ld), encode_csr(Op::csrrw, a0, 0x7c0, a0)}) {
     rig.reset();
     rig.place(kMachineTrap, {read_of(a1, kCsrMinstret)});
     rig.start_at(kCode, {kNop, kNop, word});
@@ -39,7 +42,8 @@ TEST(Counters, TrapsDoNotRetire) {
 TEST(Counters, AWriteTakesThePlaceOfItsOwnCount) {
   for (const auto& [machine, user] : {std::pair{kCsrMinstret, kCsrInstret}, {kCsrMcycle, kCsrCycle}}) {
     Rig rig;
-    rig.start_at(kCode, {kNop, write_of(machine, a1), read_of(a2, machine), read_of(a3, user), kNop, kNop, read_of(a4, machine)});
+    rig.start_at(kCode, {kNop, write_of(machine, a1), read_of(a2, machine), read_of(a3, user), kNop, kNop,
+                         read_of(a4, machine)});
     for (const u64 value : {u64{1000}, ~u64{0}, u64{0}}) {
       rig.state().pc = kCode;
       rig.x(a1) = value;
@@ -53,9 +57,18 @@ TEST(Counters, AWriteTakesThePlaceOfItsOwnCount) {
 
 TEST(Counters, InhibitStopsAndResumes) {
   Rig rig;
-  const std::vector<u32> program = {write_of(kCsrMcountinhibit, a1), read_of(s2, kCsrMcycle), read_of(s3, kCsrMinstret), kNop, kNop,
-                                    read_of(s4, kCsrMcycle), read_of(s5, kCsrMinstret), write_of(kCsrMcountinhibit, zero),
-                                    read_of(s6, kCsrMcycle), read_of(s7, kCsrMinstret), kNop, read_of(s8, kCsrMcycle),
+  const std::vector<u32> program = {write_of(kCsrMcountinhibit, a1),
+                                    read_of(s2, kCsrMcycle),
+                                    read_of(s3, kCsrMinstret),
+                                    kNop,
+                                    kNop,
+                                    read_of(s4, kCsrMcycle),
+                                    read_of(s5, kCsrMinstret),
+                                    write_of(kCsrMcountinhibit, zero),
+                                    read_of(s6, kCsrMcycle),
+                                    read_of(s7, kCsrMinstret),
+                                    kNop,
+                                    read_of(s8, kCsrMcycle),
                                     read_of(s9, kCsrMinstret)};
   for (const u64 inhibit : {u64{1}, u64{4}, u64{5}, u64{2}, u64{0}}) {
     rig.reset();
@@ -102,13 +115,15 @@ TEST(Counters, WhoMayReadWhich) {
     for (const bool machine_allows : {false, true}) {
       for (const bool supervisor_allows : {false, true}) {
         for (const Privilege mode : kModes) {
-          SCOPED_TRACE(testing::Message() << counter << privilege_name(mode) << machine_allows << supervisor_allows);
+          SCOPED_TRACE(testing::Message()
+                       << counter << privilege_name(mode) << machine_allows << supervisor_allows);
           rig.reset();
           // All the others' bits are the opposite.
           rig.write(kCsrMcounteren, machine_allows ? u64{1} << counter : ~(u64{1} << counter));
           rig.write(kCsrScounteren, supervisor_allows ? u64{1} << counter : ~(u64{1} << counter));
           rig.set_privilege(mode);
-          const bool allowed = mode == Privilege::machine || (machine_allows && (mode == Privilege::supervisor || supervisor_allows));
+          const bool allowed = mode == Privilege::machine ||
+                               (machine_allows && (mode == Privilege::supervisor || supervisor_allows));
           EXPECT_EQ(rig.readable(0xc00 + counter), allowed);
           EXPECT_FALSE(rig.writable(0xc00 + counter, 0));
         }

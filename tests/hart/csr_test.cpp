@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which control and status registers exist, for whom, and what they hold after a write; the instructions that reach
-// them. Counters, timers and interrupt registers are in counters_test.cpp and trap_test.cpp.
+// Which control and status registers exist, for whom, and what they hold after a write; the instructions that
+// reach them. Counters, timers and interrupt registers are in counters_test.cpp and trap_test.cpp.
 #include <set>
 
 #include "hart/rig.h"
@@ -10,21 +10,28 @@ namespace {
 
 constexpr u64 kOnes = ~u64{0};
 
-// ---------------------------------------------------------------------------------------------------- existence
+// ----------------------------------------------------------------------------------------------------
+// existence
 
 struct Registers {
   u32 first, last;
   const char* what;
 };
 // [priv: CSR Listing] what a hart with M, S, U, F, D, Sstc and PMP has, by the lowest mode that may read it.
-const Registers kUserRegisters[] = {{0x001, 0x003, "fflags, frm, fcsr"}, {0xc00, 0xc1f, "cycle, time, instret, hpmcounters"}};
-const Registers kSupervisorRegisters[] = {{0x100, 0x100, "sstatus"},         {0x104, 0x106, "sie, stvec, scounteren"},
-                                          {0x10a, 0x10a, "senvcfg"},         {0x140, 0x144, "sscratch to sip"},
-                                          {0x14d, 0x14d, "stimecmp"},        {0x180, 0x180, "satp"}};
-const Registers kMachineRegisters[] = {{0xf11, 0xf15, "mvendorid to mconfigptr"}, {0x300, 0x306, "mstatus to mcounteren"},
-                                       {0x30a, 0x30a, "menvcfg"},                 {0x320, 0x320, "mcountinhibit"},
-                                       {0x323, 0x33f, "mhpmevents"},              {0x340, 0x344, "mscratch to mip"},
-                                       {0x3b0, 0x3ef, "pmpaddrs"},                {0xb00, 0xb00, "mcycle"},
+const Registers kUserRegisters[] = {{0x001, 0x003, "fflags, frm, fcsr"},
+                                    {0xc00, 0xc1f, "cycle, time, instret, hpmcounters"}};
+const Registers kSupervisorRegisters[] = {
+    {0x100, 0x100, "sstatus"},  {0x104, 0x106, "sie, stvec, scounteren"},
+    {0x10a, 0x10a, "senvcfg"},  {0x140, 0x144, "sscratch to sip"},
+    {0x14d, 0x14d, "stimecmp"}, {0x180, 0x180, "satp"}};
+const Registers kMachineRegisters[] = {{0xf11, 0xf15, "mvendorid to mconfigptr"},
+                                       {0x300, 0x306, "mstatus to mcounteren"},
+                                       {0x30a, 0x30a, "menvcfg"},
+                                       {0x320, 0x320, "mcountinhibit"},
+                                       {0x323, 0x33f, "mhpmevents"},
+                                       {0x340, 0x344, "mscratch to mip"},
+                                       {0x3b0, 0x3ef, "pmpaddrs"},
+                                       {0xb00, 0xb00, "mcycle"},
                                        {0xb02, 0xb1f, "minstret, mhpmcounters"}};
 
 std::set<u32> numbers(std::initializer_list<std::span<const Registers>> groups) {
@@ -44,7 +51,9 @@ TEST(Csr, ExactlyTheListedOnesExist) {
   auto of_machine = numbers({kUserRegisters, kSupervisorRegisters, kMachineRegisters});
   for (u32 number = 0x3a0; number <= 0x3ae; number += 2) of_machine.insert(number);  // pmpcfg, even ones only
   for (const Privilege mode : kModes) {
-    const std::set<u32>& present = mode == Privilege::user ? of_user : mode == Privilege::supervisor ? of_supervisor : of_machine;
+    const std::set<u32>& present = mode == Privilege::user         ? of_user
+                                   : mode == Privilege::supervisor ? of_supervisor
+                                                                   : of_machine;
     for (u32 number = 0; number < 0x1000; number++) {
       rig.reset();
       HartState& s = rig.state();
@@ -53,12 +62,15 @@ TEST(Csr, ExactlyTheListedOnesExist) {
       s.menvcfg = envcfg::kStce;
       s.privilege = mode;
       const bool exists = present.contains(number);
-      ASSERT_EQ(rig.readable(number), exists) << "read of 0x" << std::hex << number << " in " << privilege_name(mode);
-      // The two upper bits of the number say whether it can be written. A rewrite of what is there changes no mode.
+      ASSERT_EQ(rig.readable(number), exists)
+          << "read of 0x" << std::hex << number << " in " << privilege_name(mode);
+      // The two upper bits of the number say whether it can be written. A rewrite of what is there changes no
+      // mode.
       u64 value = 0;
       if (exists) value = rig.read(number);
       const bool writable = exists && (number >> 10) != 3;
-      ASSERT_EQ(rig.writable(number, value), writable) << "write of 0x" << std::hex << number << " in " << privilege_name(mode);
+      ASSERT_EQ(rig.writable(number, value), writable)
+          << "write of 0x" << std::hex << number << " in " << privilege_name(mode);
     }
   }
 }
@@ -86,7 +98,8 @@ TEST(Csr, ReadOnlyOnesTakeReadsWithoutWrite) {
   EXPECT_EQ(rig.read(kCsrMconfigptr), 0u);
 }
 
-// ------------------------------------------------------------------------------------------------- instructions
+// -------------------------------------------------------------------------------------------------
+// instructions
 
 TEST(Csr, SwapSetAndClear) {
   Rig rig;
@@ -144,7 +157,8 @@ TEST(Csr, ZeroOperandsDoNotWrite) {
   EXPECT_EQ(fs_after(encode_csr(Op::csrrs, a0, kCsrFcsr, a1)), 3u);
 }
 
-// ----------------------------------------------------------------------------------------------- legal values
+// ----------------------------------------------------------------------------------------------- legal
+// values
 
 TEST(Csr, WarlFields) {
   Rig rig;
@@ -188,8 +202,8 @@ TEST(Csr, WarlFields) {
   for (const auto& row : rows) {
     rig.reset();
     rig.state().mstatus |= mstatus::kFs;
-    EXPECT_EQ(rig.rewritten(row.csr, row.written), row.read) << std::hex << "0x" << row.csr << " <- 0x" << row.written
-                                                             << ": " << row.what;
+    EXPECT_EQ(rig.rewritten(row.csr, row.written), row.read)
+        << std::hex << "0x" << row.csr << " <- 0x" << row.written << ": " << row.what;
   }
 }
 
@@ -217,7 +231,8 @@ TEST(Csr, Misa) {
   EXPECT_EQ(rig.rewritten(kCsrMisa, 0), misa);
 }
 
-// ------------------------------------------------------------------------------------------- mstatus and sstatus
+// ------------------------------------------------------------------------------------------- mstatus and
+// sstatus
 
 TEST(Csr, MstatusFields) {
   Rig rig;
@@ -257,18 +272,26 @@ TEST(Csr, FloatingPointState) {
   const u32 to_f = encode_unary(Op::fmv_d_x, a0, a0);
   const u32 add = encode_r(Op::fadd_d, a0, a0, a0);
   // Off: all of it is illegal.
-  std::vector<u32> all = {to_x, to_f, add, encode_csr(Op::csrrs, a0, kCsrFcsr, zero), encode_csr(Op::csrrs, a0, kCsrFrm, zero),
-                          encode_csr(Op::csrrs, a0, kCsrFflags, zero), encode_csr(Op::csrrw, zero, kCsrFflags, a0),
-                          0x2108 /* c.fld fa0, 0(a0) */, 0xa108 /* c.fsd fa0, 0(a0) */};
+  std::vector<u32> all = {to_x,
+                          to_f,
+                          add,
+                          encode_csr(Op::csrrs, a0, kCsrFcsr, zero),
+                          encode_csr(Op::csrrs, a0, kCsrFrm, zero),
+                          encode_csr(Op::csrrs, a0, kCsrFflags, zero),
+                          encode_csr(Op::csrrw, zero, kCsrFflags, a0),
+                          0x2108 /* c.fld fa0, 0(a0) */,
+                          0xa108 /* c.fsd fa0, 0(a0) */};
   all.insert(all.end(), std::begin(loads), std::end(loads));
   all.insert(all.end(), std::begin(stores), std::end(stores));
   for (const u32 word : all) {
     rig.reset();
     rig.x(a0) = rig.x(a1) = kData;
-    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode, Privilege::machine};
+    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode,
+                             Privilege::machine};
     EXPECT_EQ(rig.execute(word), illegal) << std::hex << word;
   }
-  // Initial and clean: what writes an f register or fcsr makes it dirty, and SD follows; what only reads does not.
+  // Initial and clean: what writes an f register or fcsr makes it dirty, and SD follows; what only reads does
+  // not.
   for (const u64 fs : {1u, 2u, 3u}) {
     const auto after = [&](u32 word) {
       rig.reset();
@@ -332,7 +355,8 @@ TEST(Csr, ReservedRoundingModes) {
   EXPECT_EQ(rig.execute(encode_r(Op::fsgnj_d, a0, a0, a0)), Outcome{});
 }
 
-// ------------------------------------------------------------------------------------------------------------ satp
+// ------------------------------------------------------------------------------------------------------------
+// satp
 
 TEST(Csr, SatpModes) {
   constexpr u64 kRest = 0x0fff'ffff'ffff'ffff;  // ASID and PPN
@@ -366,7 +390,8 @@ TEST(Csr, TvmProtectsSatpFromSupervisors) {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------------- PMP
+// -------------------------------------------------------------------------------------------------------------
+// PMP
 
 TEST(Csr, PmpRegisters) {
   Rig rig;
@@ -414,8 +439,8 @@ TEST(Pmp, MatchesAndDenies) {
     const char* what;
     std::vector<Entry> entries;
     u64 va;
-    bool load, store;      // from S-mode
-    bool machine_load;     // from M-mode
+    bool load, store;   // from S-mode
+    bool machine_load;  // from M-mode
   } rows[] = {
       {"no entry: only M-mode", {}, kAt, false, false, true},
       {"NAPOT, all", {{kNapot | kR | kW, napot(kAt, 64)}}, kAt + 63, true, true, true},
@@ -428,10 +453,25 @@ TEST(Pmp, MatchesAndDenies) {
       {"TOR from zero", {{kTor | kR | kX, kAt >> 2}}, kAt - 1, true, false, true},
       {"TOR, its end", {{kTor | kR | kX, kAt >> 2}}, kAt, false, false, true},
       {"TOR between two", {{0, kAt >> 2}, {kTor | kR | kW, (kAt + 16) >> 2}}, kAt, true, true, true},
-      {"TOR, below its start", {{0, kAt >> 2}, {kTor | kR | kW, (kAt + 16) >> 2}}, kAt - 1, false, false, true},
+      {"TOR, below its start",
+       {{0, kAt >> 2}, {kTor | kR | kW, (kAt + 16) >> 2}},
+       kAt - 1,
+       false,
+       false,
+       true},
       {"TOR, empty range", {{0, (kAt + 16) >> 2}, {kTor | kR | kW, kAt >> 2}}, kAt, false, false, true},
-      {"the lowest entry decides", {{kNa4, kAt >> 2}, {kNapot | kR | kW | kX, ~u64{0} >> 10}}, kAt, false, false, true},
-      {"the next one for others", {{kNa4, kAt >> 2}, {kNapot | kR | kW | kX, ~u64{0} >> 10}}, kAt + 4, true, true, true},
+      {"the lowest entry decides",
+       {{kNa4, kAt >> 2}, {kNapot | kR | kW | kX, ~u64{0} >> 10}},
+       kAt,
+       false,
+       false,
+       true},
+      {"the next one for others",
+       {{kNa4, kAt >> 2}, {kNapot | kR | kW | kX, ~u64{0} >> 10}},
+       kAt + 4,
+       true,
+       true,
+       true},
       {"locked binds M-mode", {{kLock | kNapot | kW | kR, napot(kAt, 8)}}, kAt, true, true, true},
       {"locked, no permission", {{kLock | kNapot, napot(kAt, 8)}}, kAt, false, false, false},
       {"all of memory", {{kNapot | kR | kW | kX, ~u64{0} >> 10}}, kAt, true, true, true},
@@ -469,7 +509,8 @@ TEST(Pmp, MatchesAndDenies) {
 }
 
 TEST(Pmp, AnAccessMatchesWholly) {
-  // A double word of which only half lies in the entry fails in every mode, although each half would be allowed.
+  // A double word of which only half lies in the entry fails in every mode, although each half would be
+  // allowed.
   Rig rig;
   rig.state().pmpcfg[1] = rig.state().pmpcfg[0];
   rig.state().pmpaddr[1] = rig.state().pmpaddr[0];
@@ -491,7 +532,8 @@ TEST(Pmp, FetchAndChanges) {
   rig.place(kData, {kNop, kNop});
   rig.state().privilege = Privilege::supervisor;
   EXPECT_EQ(rig.fetch_fault(kData), std::nullopt);
-  // Taking X away by CSR instructions is seen without a fence in M-mode's view of PMP; the hart drops what it cached.
+  // Taking X away by CSR instructions is seen without a fence in M-mode's view of PMP; the hart drops what it
+  // cached.
   rig.set_privilege(Privilege::machine);
   rig.write(0x3b0, ~u64{0} >> 10);
   rig.write(0x3a0, 0x1b);

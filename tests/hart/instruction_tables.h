@@ -14,11 +14,21 @@ struct Pair {
 };
 // rs1 and rs2 of every two-operand instruction below.
 inline constexpr Pair kPairs[] = {
-    {0, 0}, {1, 0xffffffffffffffff}, {0x8000000000000000, 0xffffffffffffffff}, {0x7fffffffffffffff, 1},
-    {0xffffffff80000000, 0xffffffffffffffff}, {0x123456789abcdef0, 0xfedcba987654321},
-    {0xfedcba9876543210, 0x3f}, {0xdeadbeefcafebabe, 0x20}, {0xffffffff, 0x10000001f},
-    {0x8000000080000001, 0x8000000000000000}, {0x55aa55aa55aa55aa, 0}, {0xfffffffffffffff9, 2},
-    {7, 0xfffffffffffffffe}, {0x80000000, 0x80000000}, {0x8000000000000000, 0x7fffffff00000000},
+    {0, 0},
+    {1, 0xffffffffffffffff},
+    {0x8000000000000000, 0xffffffffffffffff},
+    {0x7fffffffffffffff, 1},
+    {0xffffffff80000000, 0xffffffffffffffff},
+    {0x123456789abcdef0, 0xfedcba987654321},
+    {0xfedcba9876543210, 0x3f},
+    {0xdeadbeefcafebabe, 0x20},
+    {0xffffffff, 0x10000001f},
+    {0x8000000080000001, 0x8000000000000000},
+    {0x55aa55aa55aa55aa, 0},
+    {0xfffffffffffffff9, 2},
+    {7, 0xfffffffffffffffe},
+    {0x80000000, 0x80000000},
+    {0x8000000000000000, 0x7fffffff00000000},
 };
 
 struct BinaryRow {
@@ -166,8 +176,17 @@ inline constexpr BinaryRow kBinary[] = {
 // clang-format on
 
 inline constexpr u64 kOperands[] = {
-    0, 1, 0xffffffffffffffff, 0x8000000000000000, 0x7fffffffffffffff, 0xffffffff00000000, 0x80000000,
-    0x123456789abcdef0, 0x800000000080, 0x100000000ff8000, 0xfffffffffffff07f,
+    0,
+    1,
+    0xffffffffffffffff,
+    0x8000000000000000,
+    0x7fffffffffffffff,
+    0xffffffff00000000,
+    0x80000000,
+    0x123456789abcdef0,
+    0x800000000080,
+    0x100000000ff8000,
+    0xfffffffffffff07f,
 };
 struct UnaryRow {
   Op op;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every integer, bit-manipulation and conditional instruction, and every compressed one, against results worked out
-// from the manual. Each runs in all the ways that a hart has of executing it: in the fast loop at even and odd
-// halfwords, across a page border, and with a tracer.
+// Every integer, bit-manipulation and conditional instruction, and every compressed one, against results
+// worked out from the manual. Each runs in all the ways that a hart has of executing it: in the fast loop at
+// even and odd halfwords, across a page border, and with a tracer.
 #include <array>
 
 #include "hart/instruction_tables.h"
@@ -55,7 +55,8 @@ class Instructions : public testing::Test {
   void expect(Before before, Reg rd, u64 result) {
     each(before, [&](Rig& rig, std::array<u64, 32> old, u64 pc) {
       if (rd != zero) old[rd] = result;
-      EXPECT_EQ(registers(rig), old) << "x" << rd << " 0x" << std::hex << rig.state().x[rd] << ", expected 0x" << result;
+      EXPECT_EQ(registers(rig), old) << "x" << rd << " 0x" << std::hex << rig.state().x[rd] << ", expected 0x"
+                                     << result;
       EXPECT_EQ(rig.state().pc, pc + length_);
     });
   }
@@ -107,12 +108,18 @@ TEST_F(Instructions, SameRegisterTwice) {
   const struct {
     Op op;
     u64 a, result;
-  } rows[] = {{Op::add, 0x8000'0000'0000'0001, 2},      {Op::sub, 0x1234, 0},
-              {Op::xor_, ~u64{0}, 0},                   {Op::mulhu, ~u64{0}, 0xffff'ffff'ffff'fffe},
-              {Op::mulh, ~u64{0}, 0},                   {Op::divu, 77, 1},
-              {Op::rem, 77, 0},                         {Op::slt, u64{1} << 63, 0},
-              {Op::sll, 0x41, 0x82},                    {Op::xnor, 5, ~u64{0}},
-              {Op::czero_eqz, 9, 9},                    {Op::czero_nez, 9, 0},
+  } rows[] = {{Op::add, 0x8000'0000'0000'0001, 2},
+              {Op::sub, 0x1234, 0},
+              {Op::xor_, ~u64{0}, 0},
+              {Op::mulhu, ~u64{0}, 0xffff'ffff'ffff'fffe},
+              {Op::mulh, ~u64{0}, 0},
+              {Op::divu, 77, 1},
+              {Op::rem, 77, 0},
+              {Op::slt, u64{1} << 63, 0},
+              {Op::sll, 0x41, 0x82},
+              {Op::xnor, 5, ~u64{0}},
+              {Op::czero_eqz, 9, 9},
+              {Op::czero_nez, 9, 0},
               {Op::sh3add_uw, 0xffff'ffff'0000'0001, 0xffff'ffff'0000'0009}};
   for (const auto& row : rows) {
     SCOPED_TRACE(info(row.op).mnemonic);
@@ -135,13 +142,15 @@ TEST_F(Instructions, OneOperand) {
 
 TEST_F(Instructions, Immediates) {
   const auto run = [&](const ImmediateRow& row, auto encode) {
-    SCOPED_TRACE(testing::Message() << info(row.op).mnemonic << " 0x" << std::hex << row.a << ", " << std::dec << row.imm);
+    SCOPED_TRACE(testing::Message() << info(row.op).mnemonic << " 0x" << std::hex << row.a << ", " << std::dec
+                                    << row.imm);
     for (const Reg rd : {s5, a0, zero}) {
       place(encode(rd));
       expect([&](Rig& rig) { rig.x(a0) = row.a; }, rd, row.result);
     }
   };
-  for (const ImmediateRow& row : kImmediate) run(row, [&](Reg rd) { return encode_i(row.op, rd, a0, row.imm); });
+  for (const ImmediateRow& row : kImmediate)
+    run(row, [&](Reg rd) { return encode_i(row.op, rd, a0, row.imm); });
   for (const ImmediateRow& row : kShift)
     run(row, [&](Reg rd) { return encode_shift(row.op, rd, a0, static_cast<u32>(row.imm)); });
   for (const ImmediateRow& row : kShiftWord)
@@ -161,11 +170,14 @@ TEST_F(Instructions, TheTablesHaveEveryComputation) {
   for (u32 op = 1; op < kOpCount; op++) {
     const OpInfo& row = info(static_cast<Op>(op));
     switch (row.extension) {
-      case Extension::I: case Extension::M: case Extension::Zba: case Extension::Zbb: case Extension::Zbc:
-      case Extension::Zbs: case Extension::Zicond:
-        break;
-      default:
-        continue;
+      case Extension::I:
+      case Extension::M:
+      case Extension::Zba:
+      case Extension::Zbb:
+      case Extension::Zbc:
+      case Extension::Zbs:
+      case Extension::Zicond: break;
+      default: continue;
     }
     const bool computes = row.writes_x() && (row.format == Format::r || row.format == Format::i ||
                                              row.format == Format::unary || row.format == Format::shamt6 ||
@@ -180,7 +192,11 @@ TEST_F(Instructions, UpperImmediates) {
   const struct {
     i64 imm;
     u64 value;
-  } rows[] = {{0, 0}, {1, 0x1000}, {0x7'ffff, 0x7fff'f000}, {-1, 0xffff'ffff'ffff'f000}, {-0x8'0000, 0xffff'ffff'8000'0000}};
+  } rows[] = {{0, 0},
+              {1, 0x1000},
+              {0x7'ffff, 0x7fff'f000},
+              {-1, 0xffff'ffff'ffff'f000},
+              {-0x8'0000, 0xffff'ffff'8000'0000}};
   for (const auto& row : rows) {
     for (const Reg rd : {a0, zero}) {
       place(encode_upper(Op::lui, rd, row.imm));
@@ -199,17 +215,27 @@ TEST_F(Instructions, HintsAndFencesDoNothing) {
   const struct {
     u32 word, length;
     const char* what;
-  } rows[] = {{0x0100'000f, 4, "pause"},           {0x8330'000f, 4, "fence.tso"},
-              {0x0ff0'000f, 4, "fence"},           {0x0000'000f, 4, "fence with empty sets"},
+  } rows[] = {{0x0100'000f, 4, "pause"},
+              {0x8330'000f, 4, "fence.tso"},
+              {0x0ff0'000f, 4, "fence"},
+              {0x0000'000f, 4, "fence with empty sets"},
               {0x0ff5'850f, 4, "fence, reserved fields set"},
-              {0x0000'6013 | 10 << 15, 4, "prefetch.i"}, {0x0010'6013 | 10 << 15, 4, "prefetch.r"},
-              {0x0030'6013 | 10 << 15, 4, "prefetch.w"}, {0x00d0'0073, 4, "wrs.nto"},
-              {0x01d0'0073, 4, "wrs.sto"},         {0x4010'5013, 4, "srai x0, x0, 1 (semihosting)"},
-              {0x0001, 2, "c.nop"},                {0x0005, 2, "c.nop 1"},
-              {0x4005, 2, "c.li x0, 1"},           {0x6005, 2, "c.lui x0, 1"},
-              {0x0006, 2, "c.slli x0, 1"},         {0x8006, 2, "c.mv x0, x1"},
-              {0x900a, 2, "c.add x0, x2 (c.ntl.p1)"}, {0x0501, 2, "c.addi a0, 0"},
-              {0x0502, 2, "c.slli a0, 0"},         {0x8781, 2, "c.srai a5, 0"}};
+              {0x0000'6013 | 10 << 15, 4, "prefetch.i"},
+              {0x0010'6013 | 10 << 15, 4, "prefetch.r"},
+              {0x0030'6013 | 10 << 15, 4, "prefetch.w"},
+              {0x00d0'0073, 4, "wrs.nto"},
+              {0x01d0'0073, 4, "wrs.sto"},
+              {0x4010'5013, 4, "srai x0, x0, 1 (semihosting)"},
+              {0x0001, 2, "c.nop"},
+              {0x0005, 2, "c.nop 1"},
+              {0x4005, 2, "c.li x0, 1"},
+              {0x6005, 2, "c.lui x0, 1"},
+              {0x0006, 2, "c.slli x0, 1"},
+              {0x8006, 2, "c.mv x0, x1"},
+              {0x900a, 2, "c.add x0, x2 (c.ntl.p1)"},
+              {0x0501, 2, "c.addi a0, 0"},
+              {0x0502, 2, "c.slli a0, 0"},
+              {0x8781, 2, "c.srai a5, 0"}};
   for (const auto& row : rows) {
     SCOPED_TRACE(row.what);
     place(row.word, row.length);
@@ -282,11 +308,16 @@ TEST_F(Instructions, CompressedLoadsAndStores) {
     bool store;
     unsigned size;
   } rows[] = {
-      {0x401c, "c.lw a5, 0(s0)", s0, 0, a5, false, 4},        {0x5fe0, "c.lw s0, 124(a5)", a5, 124, s0, false, 4},
-      {0x7c7c, "c.ld a5, 248(s0)", s0, 248, a5, false, 8},    {0x6404, "c.ld s1, 8(s0)", s0, 8, s1, false, 8},
-      {0xdc7c, "c.sw a5, 124(s0)", s0, 124, a5, true, 4},     {0xfc7c, "c.sd a5, 248(s0)", s0, 248, a5, true, 8},
-      {0x557e, "c.lwsp a0, 252(sp)", sp, 252, a0, false, 4},  {0x7ffe, "c.ldsp t6, 504(sp)", sp, 504, t6, false, 8},
-      {0xdffe, "c.swsp t6, 252(sp)", sp, 252, t6, true, 4},   {0xfffe, "c.sdsp t6, 504(sp)", sp, 504, t6, true, 8},
+      {0x401c, "c.lw a5, 0(s0)", s0, 0, a5, false, 4},
+      {0x5fe0, "c.lw s0, 124(a5)", a5, 124, s0, false, 4},
+      {0x7c7c, "c.ld a5, 248(s0)", s0, 248, a5, false, 8},
+      {0x6404, "c.ld s1, 8(s0)", s0, 8, s1, false, 8},
+      {0xdc7c, "c.sw a5, 124(s0)", s0, 124, a5, true, 4},
+      {0xfc7c, "c.sd a5, 248(s0)", s0, 248, a5, true, 8},
+      {0x557e, "c.lwsp a0, 252(sp)", sp, 252, a0, false, 4},
+      {0x7ffe, "c.ldsp t6, 504(sp)", sp, 504, t6, false, 8},
+      {0xdffe, "c.swsp t6, 252(sp)", sp, 252, t6, true, 4},
+      {0xfffe, "c.sdsp t6, 504(sp)", sp, 504, t6, true, 8},
       {0x3c7c, "c.fld fa5, 248(s0)", s0, 248, 32 + 15, false, 8},
       {0xbc7c, "c.fsd fa5, 248(s0)", s0, 248, 32 + 15, true, 8},
       {0x307e, "c.fldsp ft0, 504(sp)", sp, 504, 32, false, 8},
@@ -300,8 +331,10 @@ TEST_F(Instructions, CompressedLoadsAndStores) {
           rig.state().mstatus |= mstatus::kFs;
           for (u32 f = 0; f < 32; f++) rig.state().f[f] = 0xf0 + f;
           for (int i = -1; i <= 1; i++) rig.poke<u64>(kAt + 8 * static_cast<u64>(i), kBefore);
-          if (row.reg < 32) rig.state().x[row.reg] = kWord;
-          else rig.state().f[row.reg - 32] = kWord;
+          if (row.reg < 32)
+            rig.state().x[row.reg] = kWord;
+          else
+            rig.state().f[row.reg - 32] = kWord;
           rig.x(row.base) = kAt - row.offset;
         },
         [&](Rig& rig, const auto&, u64 pc) {
@@ -372,7 +405,8 @@ TEST_F(Instructions, ReservedEncodingsAreIllegal) {
         scramble(*rig);
         const auto before = registers(*rig);
         rig->state().pc = pc;
-        const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), row.word, pc, Privilege::machine};
+        const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), row.word, pc,
+                                 Privilege::machine};
         EXPECT_EQ(rig->run(), illegal) << std::hex << pc;
         EXPECT_EQ(registers(*rig), before);
       }

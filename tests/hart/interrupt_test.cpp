@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Interrupts: which one is taken, where to, when; pending and enable registers; WFI; the supervisor timer. On one
-// thread: nothing here sleeps.
-// [priv: Machine Interrupt (mip and mie) Registers; Supervisor Interrupt (sip and sie) Registers; Wait for Interrupt;
-// "Sstc" Extension]
+// Interrupts: which one is taken, where to, when; pending and enable registers; WFI; the supervisor timer. On
+// one thread: nothing here sleeps. [priv: Machine Interrupt (mip and mie) Registers; Supervisor Interrupt
+// (sip and sie) Registers; Wait for Interrupt; "Sstc" Extension]
 #include "hart/rig.h"
 
 namespace hartwood::test {
@@ -12,9 +11,11 @@ constexpr u64 bit_of(u32 number) { return u64{1} << number; }
 constexpr u64 kAll = 0xaaa, kSupervisors = 0x222;
 const u32 kNumbers[] = {kSsi, kMsi, kSti, kMti, kSei, kMei};
 
-// Makes exactly the interrupts `pending` so, by their sources: lines, the machine timer, a software-written STIP.
+// Makes exactly the interrupts `pending` so, by their sources: lines, the machine timer, a software-written
+// STIP.
 void raise(Rig& rig, u64 pending) {
-  rig.shared().lines.store(static_cast<u32>(pending & (bit_of(kSsi) | bit_of(kMsi) | bit_of(kSei) | bit_of(kMei))));
+  rig.shared().lines.store(
+      static_cast<u32>(pending & (bit_of(kSsi) | bit_of(kMsi) | bit_of(kSei) | bit_of(kMei))));
   rig.shared().mtimecmp.store(pending & bit_of(kMti) ? 0 : ~u64{0});
   rig.state().mip_soft = pending & bit_of(kSti);
 }
@@ -22,7 +23,9 @@ void raise(Rig& rig, u64 pending) {
 TEST(Interrupts, WhichOneIsTaken) {
   Rig rig;
   const u32 priority[] = {kMei, kMsi, kMti, kSei, kSsi, kSti};
-  const u64 enables[] = {0, kAll, 0x0aa, 0xa02, bit_of(kSsi), bit_of(kMsi), bit_of(kSti), bit_of(kMti), bit_of(kSei), bit_of(kMei)};
+  const u64 enables[] = {
+      0,           kAll, 0x0aa, 0xa02, bit_of(kSsi), bit_of(kMsi), bit_of(kSti), bit_of(kMti), bit_of(kSei),
+      bit_of(kMei)};
   HartState start = rig.state();
   for (u32 pattern = 0; pattern < 64; pattern++) {
     u64 pending = 0;
@@ -30,7 +33,8 @@ TEST(Interrupts, WhichOneIsTaken) {
     raise(rig, pending);
     start.mip_soft = rig.state().mip_soft;
     for (const u64 enabled : enables) {
-      for (const u64 delegated : {u64{0}, kSupervisors, bit_of(kSsi), bit_of(kSti), bit_of(kSei) | bit_of(kSsi)}) {
+      for (const u64 delegated :
+           {u64{0}, kSupervisors, bit_of(kSsi), bit_of(kSti), bit_of(kSei) | bit_of(kSsi)}) {
         for (const Privilege mode : kModes) {
           for (const u64 status : {u64{0}, mstatus::kMie, mstatus::kSie, mstatus::kMie | mstatus::kSie}) {
             rig.state() = start;
@@ -59,13 +63,17 @@ TEST(Interrupts, WhichOneIsTaken) {
             }
             ASSERT_EQ(rig.hart().run(0), Hart::Exit::budget);
             const auto describe = [&] {
-              return testing::Message() << std::hex << "pending " << pending << " enabled " << enabled << " delegated "
-                                        << delegated << " mode " << privilege_name(mode) << " mstatus " << status;
+              return testing::Message()
+                     << std::hex << "pending " << pending << " enabled " << enabled << " delegated "
+                     << delegated << " mode " << privilege_name(mode) << " mstatus " << status;
             };
             ASSERT_EQ(s.privilege, to) << describe();
             ASSERT_EQ(s.mcause, to == Privilege::machine ? cause : 0) << describe();
             ASSERT_EQ(s.scause, to == Privilege::supervisor ? cause : 0) << describe();
-            ASSERT_EQ(s.pc, cause == 0 ? kCode : to == Privilege::machine ? kMachineTrap : kSupervisorTrap) << describe();
+            ASSERT_EQ(s.pc, cause == 0                 ? kCode
+                            : to == Privilege::machine ? kMachineTrap
+                                                       : kSupervisorTrap)
+                << describe();
             ASSERT_EQ(s.mepc | s.sepc, cause == 0 ? 0 : kCode) << describe();
             ASSERT_EQ(s.mtval | s.stval, 0u);
             ASSERT_EQ(s.retired, 0u);
@@ -108,12 +116,14 @@ TEST(Interrupts, StatusOnEntry) {
   EXPECT_EQ(rig.state().mstatus, mstatus::kMie | mstatus::kSpie | mstatus::kSpp);
   raise(rig, bit_of(kMsi));
   rig.hart().run(0);
-  EXPECT_EQ(rig.state().mstatus, mstatus::kMpie | u64{1} << mstatus::kMppShift | mstatus::kSpie | mstatus::kSpp);
+  EXPECT_EQ(rig.state().mstatus,
+            mstatus::kMpie | u64{1} << mstatus::kMppShift | mstatus::kSpie | mstatus::kSpp);
   EXPECT_EQ(rig.state().mepc, kSupervisorTrap);
 }
 
 TEST(Interrupts, AreTakenRightAfterWhatEnablesThem) {
-  const u32 set_mie = encode_csr(Op::csrrs, zero, kCsrMstatus, a1), write_mie = encode_csr(Op::csrrw, zero, kCsrMie, a1);
+  const u32 set_mie = encode_csr(Op::csrrs, zero, kCsrMstatus, a1),
+            write_mie = encode_csr(Op::csrrw, zero, kCsrMie, a1);
   const struct {
     const char* what;
     u32 word;
@@ -167,7 +177,8 @@ TEST(Interrupts, AreTakenRightAfterWhatEnablesThem) {
   }
 }
 
-// -------------------------------------------------------------------------------------------- pending and enables
+// -------------------------------------------------------------------------------------------- pending and
+// enables
 
 TEST(Interrupts, MipReadsTheSources) {
   Rig rig;
@@ -238,7 +249,8 @@ TEST(Interrupts, TheExternalLineAndItsSoftwareBitAreTwoThings) {
 }
 
 TEST(Interrupts, AReadModifyWriteKeepsWhatArrivesMeanwhile) {
-  // Another hart raises SSIP while this one, which has not looked yet, changes another bit of mip: it must not be lost.
+  // Another hart raises SSIP while this one, which has not looked yet, changes another bit of mip: it must
+  // not be lost.
   Rig rig;
   rig.device.on_write = [&](u64) {
     rig.shared().lines.fetch_or(1u << kSsi);
@@ -255,7 +267,8 @@ TEST(Interrupts, AReadModifyWriteKeepsWhatArrivesMeanwhile) {
   }
 }
 
-// --------------------------------------------------------------------------------------------------------------- WFI
+// ---------------------------------------------------------------------------------------------------------------
+// WFI
 
 TEST(Wfi, PendingInterruptsEndItEvenWhereTheyAreNotTaken) {
   Rig rig;
@@ -287,7 +300,6 @@ TEST(Wfi, ATakenInterruptReturnsBehindIt) {
   rig.start_at(kCode, {kWfi, kNop});
   rig.state().mie = bit_of(kMsi);
   rig.state().mstatus = mstatus::kMie;
-  rig.device.on_write = [&](u64) {};
   // Pending before: it is taken before the WFI. Raised by the instruction in front: behind the WFI.
   raise(rig, bit_of(kMsi));
   rig.hart().run(0);
@@ -347,7 +359,8 @@ TEST(Wfi, TheTimerEndsIt) {
 
 TEST(Wfi, WhoMayExecuteIt) {
   Rig rig;
-  const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), kWfi, kCode, Privilege::machine};
+  const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), kWfi, kCode,
+                           Privilege::machine};
   for (const Privilege mode : kModes) {
     for (const bool tw : {false, true}) {
       rig.reset();
@@ -362,12 +375,14 @@ TEST(Wfi, WhoMayExecuteIt) {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------- timers
+// ----------------------------------------------------------------------------------------------------------
+// timers
 
 TEST(Timers, TheMachineTimersComparison) {
   Rig rig;
   rig.shared().mtimecmp.store(1000);
-  for (const auto& [now, pending] : {std::pair{u64{0}, false}, {u64{999}, false}, {u64{1000}, true}, {~u64{0}, true}}) {
+  for (const auto& [now, pending] :
+       {std::pair{u64{0}, false}, {u64{999}, false}, {u64{1000}, true}, {~u64{0}, true}}) {
     rig.clock.now.store(now);
     EXPECT_EQ(rig.read(kCsrMip), pending ? bit_of(kMti) : 0) << now;
   }
@@ -421,10 +436,13 @@ TEST(Timers, StipChangesHandsWithStce) {
   Rig rig;
   rig.clock.now.store(1000);
   rig.state().stimecmp = 10;
-  const u32 write_menvcfg = encode_csr(Op::csrrw, zero, kCsrMenvcfg, a1), read_mip = encode_csr(Op::csrrs, a0, kCsrMip, zero);
-  rig.start_at(kCode, {write_menvcfg, encode_csr(Op::csrrs, a2, kCsrMip, zero), encode_csr(Op::csrrw, zero, kCsrMenvcfg, zero),
-                       read_mip, encode_csr(Op::csrrw, zero, kCsrMip, a3), encode_csr(Op::csrrs, a4, kCsrMip, zero),
-                       write_menvcfg, encode_csr(Op::csrrw, zero, kCsrStimecmp, a5), encode_csr(Op::csrrs, a6, kCsrMip, zero)});
+  const u32 write_menvcfg = encode_csr(Op::csrrw, zero, kCsrMenvcfg, a1),
+            read_mip = encode_csr(Op::csrrs, a0, kCsrMip, zero);
+  rig.start_at(kCode, {write_menvcfg, encode_csr(Op::csrrs, a2, kCsrMip, zero),
+                       encode_csr(Op::csrrw, zero, kCsrMenvcfg, zero), read_mip,
+                       encode_csr(Op::csrrw, zero, kCsrMip, a3), encode_csr(Op::csrrs, a4, kCsrMip, zero),
+                       write_menvcfg, encode_csr(Op::csrrw, zero, kCsrStimecmp, a5),
+                       encode_csr(Op::csrrs, a6, kCsrMip, zero)});
   rig.x(a1) = envcfg::kStce;
   rig.x(a3) = bit_of(kSti);
   rig.x(a5) = ~u64{0};

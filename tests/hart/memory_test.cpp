@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads and stores: widths, extension, misalignment in a page and across pages, the order of faults, devices, access
-// faults. Atomics and cache blocks are in atomics_test.cpp and cache_block_test.cpp.
+// Loads and stores: widths, extension, misalignment in a page and across pages, the order of faults, devices,
+// access faults. Atomics and cache blocks are in atomics_test.cpp and cache_block_test.cpp.
 #include "hart/paging.h"
 #include "hart/rig.h"
 
@@ -25,7 +25,8 @@ void fill_pattern(Rig& rig, u64 from, u64 bytes) {
 u64 assemble(const Width& width, const std::vector<u8>& bytes) {
   u64 value = 0;
   for (unsigned i = 0; i < width.size; i++) value += u64{bytes[i]} << (8 * i);
-  if (width.is_signed && (bytes[width.size - 1] & 0x80) && width.size < 8) value -= u64{1} << (8 * width.size);
+  if (width.is_signed && (bytes[width.size - 1] & 0x80) && width.size < 8)
+    value -= u64{1} << (8 * width.size);
   return value;
 }
 
@@ -133,7 +134,9 @@ TEST(Memory, FloatingPointLoadsAndStores) {
       const u64 va = kData + kPageBytes - 8 + offset;
       rig.poke<u64>(va, 0x8123'4567'89ab'cdef);
       EXPECT_EQ(rig.access(row.load, va).outcome, Outcome{});
-      const u64 boxed = row.size == 2 ? 0xffff'ffff'ffff'cdef : row.size == 4 ? 0xffff'ffff'89ab'cdef : 0x8123'4567'89ab'cdef;
+      const u64 boxed = row.size == 2   ? 0xffff'ffff'ffff'cdef
+                        : row.size == 4 ? 0xffff'ffff'89ab'cdef
+                                        : 0x8123'4567'89ab'cdef;
       EXPECT_EQ(rig.state().f[a0], boxed) << offset;
       // A store takes the low bits, boxed or not.
       rig.state().f[a0] = 0x1122'3344'5566'7788;
@@ -206,8 +209,10 @@ TEST_F(TwoPages, StoresWriteBothParts) {
     rig_.stored(width.op, va, 0x0123'4567'89ab'cdef);
     for (u64 at = kSecond - 16; at < kSecond + 16; at++) {
       const u64 index = at - va;
-      const u8 byte = index < width.size ? static_cast<u8>(u64{0x0123'4567'89ab'cdef} >> (8 * index)) : expected(at);
-      EXPECT_EQ(rig_.peek<u8>(at < kSecond ? kLow + (at - kVa) : kHigh + (at - kSecond)), byte) << std::hex << at;
+      const u8 byte =
+          index < width.size ? static_cast<u8>(u64{0x0123'4567'89ab'cdef} >> (8 * index)) : expected(at);
+      EXPECT_EQ(rig_.peek<u8>(at < kSecond ? kLow + (at - kVa) : kHigh + (at - kSecond)), byte)
+          << std::hex << at;
     }
     // What follows the page physically is no part of it.
     EXPECT_EQ(rig_.peek<u64>(kLow + kPageBytes), 0u);
@@ -249,12 +254,16 @@ TEST_F(TwoPages, SecondPageIsReadOnly) {
 TEST_F(TwoPages, TheLowerAddressFaultsFirst) {
   // Both fault, each with its own cause: the first page's is the one that is seen.
   map(0, 0);
-  crossing(kLoads, [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::load_page); });
-  crossing(kStores, [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::store_page); });
+  crossing(kLoads,
+           [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::load_page); });
+  crossing(kStores,
+           [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::store_page); });
   paging_.map(kVa, kRamEnd + 0x1000, pte::kRw | pte::kAd);  // no memory there
   rig_.drop_caches();
-  crossing(kLoads, [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::load_access); });
-  crossing(kStores, [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::store_access); });
+  crossing(kLoads,
+           [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::load_access); });
+  crossing(kStores,
+           [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::store_access); });
 }
 
 TEST_F(TwoPages, AccessFaultsInTheSecondPage) {
@@ -322,8 +331,8 @@ TEST_F(TwoPages, AccessedAndDirtyOfBothPages) {
 
 TEST(Memory, AccessFaultsOutsideOfMemory) {
   Rig rig;
-  for (const u64 va : {u64{0}, u64{0x100}, kDevice - 8, kDevice + kDeviceBytes, kRamBase - 8, kRamEnd, kRamEnd + 0x1000,
-                       u64{1} << 40, u64{1} << 63, ~u64{0} - 7}) {
+  for (const u64 va : {u64{0}, u64{0x100}, kDevice - 8, kDevice + kDeviceBytes, kRamBase - 8, kRamEnd,
+                       kRamEnd + 0x1000, u64{1} << 40, u64{1} << 63, ~u64{0} - 7}) {
     SCOPED_TRACE(testing::Message() << std::hex << va);
     for (const Width& width : kLoads) EXPECT_EQ(rig.fault(width.op, va), Cause::load_access);
     for (const Width& width : kStores) EXPECT_EQ(rig.fault(width.op, va), Cause::store_access);
@@ -349,7 +358,8 @@ TEST(Memory, TheEdgesOfMemory) {
   }
 }
 
-// -------------------------------------------------------------------------------------------------------- devices
+// --------------------------------------------------------------------------------------------------------
+// devices
 
 TEST(Devices, WidthsValuesAndExtension) {
   Rig rig;
@@ -358,8 +368,12 @@ TEST(Devices, WidthsValuesAndExtension) {
     Op op;
     unsigned size;
     u64 value;
-  } loads[] = {{Op::lb, 1, 0x21},     {Op::lbu, 1, 0x21},         {Op::lh, 2, 0x4321},
-               {Op::lhu, 2, 0x4321},  {Op::lw, 4, 0xffff'ffff'8765'4321}, {Op::lwu, 4, 0x8765'4321},
+  } loads[] = {{Op::lb, 1, 0x21},
+               {Op::lbu, 1, 0x21},
+               {Op::lh, 2, 0x4321},
+               {Op::lhu, 2, 0x4321},
+               {Op::lw, 4, 0xffff'ffff'8765'4321},
+               {Op::lwu, 4, 0x8765'4321},
                {Op::ld, 8, 0xfedc'ba98'8765'4321}};
   for (const auto& row : loads) {
     rig.device.seen.clear();
@@ -370,7 +384,8 @@ TEST(Devices, WidthsValuesAndExtension) {
     Op op;
     unsigned size;
     u64 value;
-  } stores[] = {{Op::sb, 1, 0xef}, {Op::sh, 2, 0xcdef}, {Op::sw, 4, 0x89ab'cdef}, {Op::sd, 8, 0x0123'4567'89ab'cdef}};
+  } stores[] = {
+      {Op::sb, 1, 0xef}, {Op::sh, 2, 0xcdef}, {Op::sw, 4, 0x89ab'cdef}, {Op::sd, 8, 0x0123'4567'89ab'cdef}};
   for (const auto& row : stores) {
     rig.device.seen.clear();
     rig.stored(row.op, kDevice + 0x7f8, 0x0123'4567'89ab'cdef);
@@ -423,9 +438,8 @@ TEST(Devices, ThroughPageTables) {
   EXPECT_EQ(rig.device.seen, (std::vector<RegisterDevice::Seen>{{false, 8, 8, 0}, {true, 0x10, 4, 3}}));
 }
 
-TEST(Devices, AStoreThatRaisesAnInterruptIsTakenAtOnce) {
-  // The store that lets the device post the hart's attention word does not end the slice; one that changes the hart's
-  // own lines is seen at the next look, at the latest when the budget ends.
+TEST(Devices, AnInterruptThatAStoreRaisesIsTakenAtTheNextLook) {
+  // The store does not end the slice; the end of the budget is a look at the attention word at the latest.
   Rig rig;
   rig.state().mie = u64{1} << kMei;
   rig.state().mstatus |= mstatus::kMie;

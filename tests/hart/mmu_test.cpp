@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page-table walk: modes, page sizes, permissions, accessed and dirty bits, every reserved encoding, tables in
-// impossible places. What is cached of it is in translation_test.cpp.
-// [priv: Virtual Address Translation Process; Sv39, Sv48, Sv57; "Svadu", "Svnapot", "Svpbmt"]
+// The page-table walk: modes, page sizes, permissions, accessed and dirty bits, every reserved encoding,
+// tables in impossible places. What is cached of it is in translation_test.cpp. [priv: Virtual Address
+// Translation Process; Sv39, Sv48, Sv57; "Svadu", "Svnapot", "Svpbmt"]
 #include "hart/paging.h"
 #include "hart/rig.h"
 
@@ -10,10 +10,13 @@ namespace {
 
 const SatpMode kPagingModes[] = {SatpMode::sv39, SatpMode::sv48, SatpMode::sv57};
 // The lowest address of the upper half: it shares no table but the root with those that the stubs need.
-u64 upper_half(SatpMode mode) { return ~u64{0} << (mode == SatpMode::sv39 ? 38 : mode == SatpMode::sv48 ? 47 : 56); }
+u64 upper_half(SatpMode mode) {
+  return ~u64{0} << (mode == SatpMode::sv39 ? 38 : mode == SatpMode::sv48 ? 47 : 56);
+}
 int levels_of(SatpMode mode) { return mode == SatpMode::sv39 ? 3 : mode == SatpMode::sv48 ? 4 : 5; }
 
-// A rig in S-mode with the stubs mapped where nothing else is: executable for S-mode at kStubs, for U-mode at kUserStubs.
+// A rig in S-mode with the stubs mapped where nothing else is: executable for S-mode at kStubs, for U-mode at
+// kUserStubs.
 constexpr u64 kUserStubs = 0x3'2000'0000;
 struct Paged {
   explicit Paged(SatpMode mode) : paging(rig, mode) {
@@ -45,11 +48,13 @@ TEST(Walk, EveryModeAndLevel) {
       for (const u64 index_base : {u64{0x021}, u64{0x155}}) {
         for (const bool upper : {false, true}) {
           u64 va = 0;
-          for (int at = levels - 1; at >= 0; at--) va = va << 9 | ((index_base + 0x13 * static_cast<u64>(at)) & 0xff);
+          for (int at = levels - 1; at >= 0; at--)
+            va = va << 9 | ((index_base + 0x13 * static_cast<u64>(at)) & 0xff);
           va <<= 12;
           if (upper) va |= ~u64{0} << (va_bits - 1);
           va &= ~(bytes - 1);
-          SCOPED_TRACE(testing::Message() << "mode " << static_cast<int>(mode) << " level " << level << std::hex << " va " << va);
+          SCOPED_TRACE(testing::Message() << "mode " << static_cast<int>(mode) << " level " << level
+                                          << std::hex << " va " << va);
           const u64 base = (kRamBase + 0x80'0000) & ~(bytes - 1);
           paged.map(va, base, pte::kRw | pte::kAd, level);
           // The first and last bytes of the leaf that lie in RAM, and one between.
@@ -126,7 +131,7 @@ TEST(Walk, AddressesThatAreNotCanonical) {
     for (int round = 0; round < 2; round++) {  // with the good ones cached as well
       for (const u64 good : {low, high}) {
         for (unsigned bit = va_bits - 1; bit < 64; bit++) {
-          const u64 va = good ^ u64{1} << bit;
+          const u64 va = good ^ u64 { 1 } << bit;
           if (bit == va_bits - 1 && (va == low || va == high)) continue;
           EXPECT_EQ(paged.rig.load_fault(va), Cause::load_page) << std::hex << va;
           EXPECT_EQ(paged.rig.store_fault(va), Cause::store_page) << std::hex << va;
@@ -151,13 +156,16 @@ TEST(Walk, Permissions) {
       for (const bool mxr : {false, true}) {
         const u64 status = (sum ? mstatus::kSum : 0) | (mxr ? mstatus::kMxr : 0);
         for (const Privilege mode : {Privilege::user, Privilege::supervisor}) {
-          SCOPED_TRACE(testing::Message() << (r ? "R" : "-") << (w ? "W" : "-") << (x ? "X" : "-") << (u ? "U" : "-") << " from "
-                                          << privilege_name(mode) << (sum ? " SUM" : "") << (mxr ? " MXR" : ""));
+          SCOPED_TRACE(testing::Message()
+                       << (r ? "R" : "-") << (w ? "W" : "-") << (x ? "X" : "-") << (u ? "U" : "-") << " from "
+                       << privilege_name(mode) << (sum ? " SUM" : "") << (mxr ? " MXR" : ""));
           // W without R is reserved, no permission at all is a pointer, which the last level has no use for.
           const bool leaf = (r || x) && !(w && !r);
           const bool data_mine = mode == Privilege::user ? u : !u || sum;
           const bool code_mine = mode == Privilege::user ? u : !u;
-          const auto expect = [](bool allowed, Cause cause) { return allowed ? std::nullopt : std::optional(cause); };
+          const auto expect = [](bool allowed, Cause cause) {
+            return allowed ? std::nullopt : std::optional(cause);
+          };
           const bool load = leaf && data_mine && (r || (mxr && x)), store = leaf && data_mine && w,
                      fetch = leaf && code_mine && x;
           for (int round = 0; round < 2; round++) {
@@ -219,8 +227,10 @@ TEST(Walk, AccessedAndDirtyWithoutUpdates) {
       for (int round = 0; round < 2; round++) {
         EXPECT_EQ(rig.load_fault(kVa), accessed ? std::nullopt : std::optional(Cause::load_page));
         EXPECT_EQ(rig.fetch_fault(kVa), accessed ? std::nullopt : std::optional(Cause::fetch_page));
-        EXPECT_EQ(rig.store_fault(kVa + 64), accessed && dirty ? std::nullopt : std::optional(Cause::store_page));
-        EXPECT_EQ(rig.fault(Op::amoor_w, kVa + 64), accessed && dirty ? std::nullopt : std::optional(Cause::store_page));
+        EXPECT_EQ(rig.store_fault(kVa + 64),
+                  accessed && dirty ? std::nullopt : std::optional(Cause::store_page));
+        EXPECT_EQ(rig.fault(Op::amoor_w, kVa + 64),
+                  accessed && dirty ? std::nullopt : std::optional(Cause::store_page));
       }
       EXPECT_EQ(paged.paging.entry(kVa, static_cast<int>(level)), entry);
     }
@@ -292,12 +302,15 @@ TEST(Walk, ContiguousPages) {
   };
   for (u64 page = 0; page < 16; page++) rig.poke<u64>(kPa + page * kPageBytes + 8, 0xabc0 + page);
   map_all(8, pte::kRw | pte::kAd);
-  for (u64 page = 0; page < 16; page++) EXPECT_EQ(rig.loaded(Op::ld, kVa + page * kPageBytes + 8), 0xabc0 + page);
+  for (u64 page = 0; page < 16; page++)
+    EXPECT_EQ(rig.loaded(Op::ld, kVa + page * kPageBytes + 8), 0xabc0 + page);
   EXPECT_EQ(rig.load_fault(kVa + 16 * kPageBytes), Cause::load_page);
   // Only 64 KiB is defined.
   for (u64 low_ppn = 0; low_ppn < 16; low_ppn++) {
     map_all(low_ppn, pte::kRw | pte::kAd);
-    EXPECT_EQ(rig.load_fault(kVa + 3 * kPageBytes), low_ppn == 8 ? std::nullopt : std::optional(Cause::load_page)) << low_ppn;
+    EXPECT_EQ(rig.load_fault(kVa + 3 * kPageBytes),
+              low_ppn == 8 ? std::nullopt : std::optional(Cause::load_page))
+        << low_ppn;
     EXPECT_EQ(rig.fetch_fault(kVa + 3 * kPageBytes), Cause::fetch_page);
   }
   // Each page has bits of its own.
@@ -358,7 +371,8 @@ TEST(Walk, ReservedBits) {
         rig.drop_caches();
         bool good;
         if (level == 0) {
-          // V, R and the reserved ones matter, W and X only to others; a leaf of a memory type; no 64 KiB here.
+          // V, R and the reserved ones matter, W and X only to others; a leaf of a memory type; no 64 KiB
+          // here.
           good = bit != 0 && bit != 1 && bit != 4 && bit < 54;
           good = good || bit == 61 || bit == 62;
         } else {
@@ -387,7 +401,8 @@ TEST(Walk, TablesThatPointToThemselves) {
     Rig& rig = paged.rig;
     // Every entry of the root points to the root.
     const u64 kept = rig.peek<u64>(paged.paging.entry_at(kStubs, levels_of(mode) - 1));
-    for (u64 i = 0; i < 512; i++) rig.poke<u64>(paged.paging.root() + 8 * i, paged.paging.root() >> 2 | pte::kV);
+    for (u64 i = 0; i < 512; i++)
+      rig.poke<u64>(paged.paging.root() + 8 * i, paged.paging.root() >> 2 | pte::kV);
     rig.poke<u64>(paged.paging.entry_at(kStubs, levels_of(mode) - 1), kept);
     rig.drop_caches();
     // Every walk reads `levels` pointers and gives up; one that meets the entry of the stubs ends elsewhere.

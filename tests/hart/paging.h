@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Page tables for tests: built in a rig's RAM from kTables on, one table after the other. Writes entries only; nothing
-// that a hart caches is dropped. Single-threaded.
+// Page tables for tests: built in a rig's RAM from kTables on, one table after the other. Writes entries
+// only; nothing that a hart caches is dropped. Single-threaded.
 #pragma once
 
 #include "hart/rig.h"
@@ -10,16 +10,20 @@ namespace hartwood::test {
 inline constexpr u64 kTables = kRamBase + 0x20'0000;
 
 namespace pte {
-inline constexpr u64 kV = 1 << 0, kR = 1 << 1, kW = 1 << 2, kX = 1 << 3, kU = 1 << 4, kG = 1 << 5, kA = 1 << 6,
-                     kD = 1 << 7;
-inline constexpr u64 kRead = kV | kR, kRw = kV | kR | kW, kRx = kV | kR | kX, kRwx = kV | kR | kW | kX, kAd = kA | kD;
+inline constexpr u64 kV = 1 << 0, kR = 1 << 1, kW = 1 << 2, kX = 1 << 3, kU = 1 << 4, kG = 1 << 5,
+                     kA = 1 << 6, kD = 1 << 7;
+inline constexpr u64 kRead = kV | kR, kRw = kV | kR | kW, kRx = kV | kR | kX, kRwx = kV | kR | kW | kX,
+                     kAd = kA | kD;
 inline constexpr u64 kNapot = u64{1} << 63;
 constexpr u64 pbmt(u64 value) { return value << 61; }
 }  // namespace pte
 
 class Paging {
  public:
-  Paging(Rig& rig, SatpMode mode, u64 tables = kTables) : rig_(rig), mode_(mode), root_(tables), next_(tables) { fresh(); }
+  Paging(Rig& rig, SatpMode mode, u64 tables = kTables)
+      : rig_(rig), mode_(mode), root_(tables), next_(tables) {
+    fresh();
+  }
 
   int levels() const { return mode_ == SatpMode::sv39 ? 3 : mode_ == SatpMode::sv48 ? 4 : 5; }
   u64 root() const { return root_; }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One hart with RAM, a register-file device and a clock that the test sets; no firmware. It starts in M-mode with
-// all of memory open, trap vectors at kMachineTrap and kSupervisorTrap, and nothing pending. Two ways to execute:
-// execute() places an instruction and drops everything cached first; stub() runs one of a fixed page of instructions
-// and drops nothing, so that what earlier accesses left in the caches shows. Single-threaded, natively and in Wasm.
+// One hart with RAM, a register-file device and a clock that the test sets; no firmware. It starts in M-mode
+// with all of memory open, trap vectors at kMachineTrap and kSupervisorTrap, and nothing pending. Two ways to
+// execute: execute() places an instruction and drops everything cached first; stub() runs one of a fixed page
+// of instructions and drops nothing, so that what earlier accesses left in the caches shows. Single-threaded,
+// natively and in Wasm.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -78,8 +80,8 @@ struct RegisterDevice final : MmioDevice {
   std::function<void(u64)> on_write;
 };
 inline std::ostream& operator<<(std::ostream& out, const RegisterDevice::Seen& s) {
-  return out << (s.write ? "write" : "read") << s.size << "(0x" << std::hex << s.offset << ", 0x" << s.value << std::dec
-             << ")";
+  return out << (s.write ? "write" : "read") << s.size << "(0x" << std::hex << s.offset << ", 0x" << s.value
+             << std::dec << ")";
 }
 
 // What one instruction did: nothing out of the ordinary, or a trap with these values, taken to that mode.
@@ -91,8 +93,9 @@ struct Outcome {
 };
 inline std::ostream& operator<<(std::ostream& out, const Outcome& o) {
   if (!o.trapped) return out << "no trap";
-  return out << "trap(cause " << (o.cause >> 63 ? "interrupt " : "") << (o.cause & 63) << std::hex << ", tval 0x" << o.tval
-             << ", epc 0x" << o.epc << std::dec << ", to " << static_cast<int>(o.to) << ")";
+  return out << "trap(cause " << (o.cause >> 63 ? "interrupt " : "") << (o.cause & 63) << std::hex
+             << ", tval 0x" << o.tval << ", epc 0x" << o.epc << std::dec << ", to " << static_cast<int>(o.to)
+             << ")";
 }
 
 struct RecordingTracer final : Tracer {
@@ -193,8 +196,8 @@ class Rig {
     if (s.privilege == Privilege::machine) return {true, s.mcause, s.mtval, s.mepc, Privilege::machine};
     return {true, s.scause, s.stval, s.sepc, Privilege::supervisor};
   }
-  // Places one instruction at physical kCode and executes it there in the current mode, translation off. The pc comes
-  // back to kCode unless it jumped or trapped.
+  // Places one instruction at physical kCode and executes it there in the current mode, translation off. The
+  // pc comes back to kCode unless it jumped or trapped.
   Outcome execute(u32 word) {
     start_at(kCode, {word});
     const Outcome outcome = run();
@@ -272,7 +275,8 @@ class Rig {
     const HartState before = state();
     const Outcome outcome = run();
     if (outcome.trapped) {
-      EXPECT_EQ(outcome, (Outcome{true, static_cast<u64>(Cause::illegal_instruction), word, kCode, outcome.to}));
+      EXPECT_EQ(outcome,
+                (Outcome{true, static_cast<u64>(Cause::illegal_instruction), word, kCode, outcome.to}));
       state() = before;
       hart_->state_changed();
       return false;
@@ -309,13 +313,15 @@ class Rig {
  private:
   void place_stubs() {
     std::vector<u32> words = {kNop, kEcall, kEbreak, kMret, kSret, kWfi, kFenceI};
-    for (const Op op : {Op::lb, Op::lh, Op::lw, Op::ld, Op::lbu, Op::lhu, Op::lwu, Op::sb, Op::sh, Op::sw, Op::sd,
-                        Op::flh, Op::flw, Op::fld, Op::fsh, Op::fsw, Op::fsd, Op::lr_w, Op::lr_d, Op::sc_w, Op::sc_d,
-                        Op::amoswap_w, Op::amoadd_w, Op::amoxor_w, Op::amoand_w, Op::amoor_w, Op::amomin_w,
-                        Op::amomax_w, Op::amominu_w, Op::amomaxu_w, Op::amoswap_d, Op::amoadd_d, Op::amoxor_d,
-                        Op::amoand_d, Op::amoor_d, Op::amomin_d, Op::amomax_d, Op::amominu_d, Op::amomaxu_d,
-                        Op::amocas_w, Op::amocas_d, Op::amocas_q, Op::cbo_inval, Op::cbo_clean, Op::cbo_flush,
-                        Op::cbo_zero})
+    for (const Op op :
+         {Op::lb,        Op::lh,        Op::lw,        Op::ld,        Op::lbu,       Op::lhu,
+          Op::lwu,       Op::sb,        Op::sh,        Op::sw,        Op::sd,        Op::flh,
+          Op::flw,       Op::fld,       Op::fsh,       Op::fsw,       Op::fsd,       Op::lr_w,
+          Op::lr_d,      Op::sc_w,      Op::sc_d,      Op::amoswap_w, Op::amoadd_w,  Op::amoxor_w,
+          Op::amoand_w,  Op::amoor_w,   Op::amomin_w,  Op::amomax_w,  Op::amominu_w, Op::amomaxu_w,
+          Op::amoswap_d, Op::amoadd_d,  Op::amoxor_d,  Op::amoand_d,  Op::amoor_d,   Op::amomin_d,
+          Op::amomax_d,  Op::amominu_d, Op::amomaxu_d, Op::amocas_w,  Op::amocas_d,  Op::amocas_q,
+          Op::cbo_inval, Op::cbo_clean, Op::cbo_flush, Op::cbo_zero})
       words.push_back(access_word(op));
     for (const Op op : {Op::sfence_vma, Op::sinval_vma}) {
       words.push_back(encode_sfence(op, zero, zero));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a hart remembers of translations and code, seen from the guest: fences, changes of the address space, addresses
-// that share a slot of the TLB, pages that must not be remembered, code that changes.
+// What a hart remembers of translations and code, seen from the guest: fences, changes of the address space,
+// addresses that share a slot of the TLB, pages that must not be remembered, code that changes.
 #include "hart/paging.h"
 #include "hart/rig.h"
 
@@ -17,10 +17,14 @@ struct FenceForm {
   bool by_address, by_asid;
 };
 const FenceForm kFences[] = {
-    {"sfence.vma", Op::sfence_vma, false, false},          {"sfence.vma of an address", Op::sfence_vma, true, false},
-    {"sfence.vma of an ASID", Op::sfence_vma, false, true}, {"sfence.vma of both", Op::sfence_vma, true, true},
-    {"sinval.vma", Op::sinval_vma, false, false},          {"sinval.vma of an address", Op::sinval_vma, true, false},
-    {"sinval.vma of an ASID", Op::sinval_vma, false, true}, {"sinval.vma of both", Op::sinval_vma, true, true},
+    {"sfence.vma", Op::sfence_vma, false, false},
+    {"sfence.vma of an address", Op::sfence_vma, true, false},
+    {"sfence.vma of an ASID", Op::sfence_vma, false, true},
+    {"sfence.vma of both", Op::sfence_vma, true, true},
+    {"sinval.vma", Op::sinval_vma, false, false},
+    {"sinval.vma of an address", Op::sinval_vma, true, false},
+    {"sinval.vma of an ASID", Op::sinval_vma, false, true},
+    {"sinval.vma of both", Op::sinval_vma, true, true},
 };
 
 class Translations : public testing::Test {
@@ -40,7 +44,8 @@ class Translations : public testing::Test {
   void fence(const FenceForm& form, u64 va) {
     rig_.x(a1) = va;
     rig_.x(a2) = 5;
-    EXPECT_EQ(rig_.stub(encode_sfence(form.op, form.by_address ? a1 : zero, form.by_asid ? a2 : zero)), Outcome{});
+    EXPECT_EQ(rig_.stub(encode_sfence(form.op, form.by_address ? a1 : zero, form.by_asid ? a2 : zero)),
+              Outcome{});
   }
 };
 
@@ -74,7 +79,8 @@ TEST_F(Translations, AFenceMakesChangesVisible) {
 }
 
 TEST_F(Translations, AFenceOfOneAddressKeepsTheOthersRight) {
-  for (u64 page = 0; page < 16; page++) paging_.map(kVa + page * kPageBytes, kFirst + page * kPageBytes, kFlags);
+  for (u64 page = 0; page < 16; page++)
+    paging_.map(kVa + page * kPageBytes, kFirst + page * kPageBytes, kFlags);
   for (u64 page = 0; page < 16; page++) rig_.loaded(Op::ld, kVa + page * kPageBytes);
   paging_.map(kVa + 3 * kPageBytes, kSecond, kFlags);
   fence(kFences[1], kVa + 3 * kPageBytes);
@@ -137,7 +143,8 @@ TEST_F(Translations, AFenceOfOneAddressDropsAllOfAContiguousRange) {
   for (u64 page = 0; page < 16; page++) EXPECT_EQ(rig_.loaded(Op::ld, va + page * kPageBytes), 0x1111u);
   map(new_pa);
   fence(kFences[1], va + 9 * kPageBytes);
-  for (u64 page = 0; page < 16; page++) EXPECT_EQ(rig_.loaded(Op::ld, va + page * kPageBytes), 0x2222u) << page;
+  for (u64 page = 0; page < 16; page++)
+    EXPECT_EQ(rig_.loaded(Op::ld, va + page * kPageBytes), 0x2222u) << page;
 }
 
 TEST_F(Translations, AFenceReachesCode) {
@@ -211,25 +218,29 @@ TEST_F(Translations, ModesDoNotSeeEachOthersEntries) {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------- aliasing
+// -------------------------------------------------------------------------------------------------------
+// aliasing
 
 TEST(Aliasing, NoAddressHitsAnEntryOfAnother) {
-  // Pages are mapped at a few addresses; every address that differs from them in upper bits must fault, although many
-  // of them share a slot.
+  // Pages are mapped at a few addresses; every address that differs from them in upper bits must fault,
+  // although many of them share a slot.
   Rig rig;
   Paging paging(rig, SatpMode::sv57);
   paging.map(kStubs, kStubs, pte::kRx | pte::kAd);
-  const u64 mapped[] = {0x0000'1000, kVa, 0x0123'4567'8000, 0xff00'0000'0000'0000, 0xffff'ffff'ffff'f000, 0x00ff'ffff'ffff'f000};
+  const u64 mapped[] = {0x0000'1000,           kVa,
+                        0x0123'4567'8000,      0xff00'0000'0000'0000,
+                        0xffff'ffff'ffff'f000, 0x00ff'ffff'ffff'f000};
   for (const u64 va : mapped) paging.map(va, kData, kFlags);
   paging.enable();
   rig.state().privilege = Privilege::supervisor;
-  const std::pair<Op, Op> widths[] = {{Op::lbu, Op::sb}, {Op::lhu, Op::sh}, {Op::lwu, Op::sw}, {Op::ld, Op::sd}};
+  const std::pair<Op, Op> widths[] = {
+      {Op::lbu, Op::sb}, {Op::lhu, Op::sh}, {Op::lwu, Op::sw}, {Op::ld, Op::sd}};
   for (const u64 va : mapped) {
     EXPECT_EQ(rig.load_fault(va), std::nullopt);
     EXPECT_EQ(rig.store_fault(va), std::nullopt);
     for (unsigned low = 12; low < 64; low++) {
       for (unsigned high = low; high < 64; high++) {
-        const u64 other = va ^ u64{1} << low ^ (high == low ? 0 : u64{1} << high);
+        const u64 other = va ^ u64 { 1 } << low ^ (high == low ? 0 : u64{1} << high);
         if (std::find(std::begin(mapped), std::end(mapped), other) != std::end(mapped)) continue;
         if ((other & ~kPageMask) == kStubs) continue;
         for (const auto& [load, store] : widths) {
@@ -242,10 +253,12 @@ TEST(Aliasing, NoAddressHitsAnEntryOfAnother) {
 }
 
 TEST(Aliasing, EmptySlotsNeverHit) {
-  // With nothing entered, no address outside of memory may look like one inside, whatever its upper bits say. Every slot
-  // is tried with every single upper bit, and with the patterns of those bits that an empty slot might hold.
+  // With nothing entered, no address outside of memory may look like one inside, whatever its upper bits say.
+  // Every slot is tried with every single upper bit, and with the patterns of those bits that an empty slot
+  // might hold.
   Rig rig;
-  const std::pair<Op, Op> widths[] = {{Op::lbu, Op::sb}, {Op::lhu, Op::sh}, {Op::lwu, Op::sw}, {Op::ld, Op::sd}};
+  const std::pair<Op, Op> widths[] = {
+      {Op::lbu, Op::sb}, {Op::lhu, Op::sh}, {Op::lwu, Op::sw}, {Op::ld, Op::sd}};
   constexpr unsigned kRamBits = 26;
   static_assert(kRam == u64{1} << kRamBits);
   u64 tried = 0;
@@ -277,7 +290,7 @@ TEST(Aliasing, AFlushedSlotIsAsEmptyAsANewOne) {
     rig.x(a1) = va;
     ASSERT_EQ(rig.stub(encode_sfence(Op::sfence_vma, page % 2 ? a1 : zero, zero)), Outcome{});
     for (unsigned bit = 11; bit < 64; bit++) {
-      const u64 other = bit == 11 ? va : va ^ u64{1} << bit;
+      const u64 other = bit == 11 ? va : va ^ u64 { 1 } << bit;
       if ((other & ~kPageMask) == kStubs) continue;
       ASSERT_EQ(rig.load_fault(other), Cause::load_page) << std::hex << other;
       ASSERT_EQ(rig.store_fault(other), Cause::store_page) << std::hex << other;
@@ -285,10 +298,12 @@ TEST(Aliasing, AFlushedSlotIsAsEmptyAsANewOne) {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------- page states
+// ---------------------------------------------------------------------------------------------------- page
+// states
 
 TEST(PageStates, WatchedAndAbsentPagesAreNotRemembered) {
-  for (const u8 state : {u8{0}, u8{kPageWatchRead}, u8{kPageWatchWrite}, u8{kPageAbsent}, u8{kPageWatchRead | kPageWatchWrite}}) {
+  for (const u8 state : {u8{0}, u8{kPageWatchRead}, u8{kPageWatchWrite}, u8{kPageAbsent},
+                         u8{kPageWatchRead | kPageWatchWrite}}) {
     SCOPED_TRACE(static_cast<int>(state));
     Rig rig;
     const u64 page = (kData - kRamBase) >> kPageShift;
@@ -343,7 +358,8 @@ TEST(PageStates, StoresMakePagesDirty) {
   EXPECT_FALSE(dirty(kAt + 5 * kPageBytes));
 }
 
-// ----------------------------------------------------------------------------------------------------- code changes
+// ----------------------------------------------------------------------------------------------------- code
+// changes
 
 u32 load_number(i64 number) { return encode_i(Op::addi, a0, zero, number); }
 
@@ -433,9 +449,9 @@ TEST_F(CodeChanges, ARemoteFenceOfARange) {
   rig_.state().privilege = Privilege::supervisor;
   const struct {
     u64 start, size, first, last;  // pages that are dropped for certain
-  } rows[] = {{0x10'0000, 1, 0, 0},           {0x10'0fff, 2, 0, 1},           {0x10'1800, 0x2000, 1, 3},
-              {0x10'0000, 0x1'0000, 0, 15},   {0x10'0000, 0x1'0001, 0, 16},   {0x10'4000, ~u64{0}, 0, 23},
-              {0x10'0000, 0x18'000, 0, 23},   {~u64{0} - 0xfff, 0x1000, 1, 0}};
+  } rows[] = {{0x10'0000, 1, 0, 0},         {0x10'0fff, 2, 0, 1},           {0x10'1800, 0x2000, 1, 3},
+              {0x10'0000, 0x1'0000, 0, 15}, {0x10'0000, 0x1'0001, 0, 16},   {0x10'4000, ~u64{0}, 0, 23},
+              {0x10'0000, 0x18'000, 0, 23}, {~u64{0} - 0xfff, 0x1000, 1, 0}};
   for (const auto& row : rows) {
     SCOPED_TRACE(testing::Message() << std::hex << row.start << " " << row.size);
     for (u64 page = 0; page < 24; page++) paging.map(0x10'0000 + page * kPageBytes, kFirst, kFlags);
@@ -476,7 +492,8 @@ TEST(CodePages, MoreThanTheCacheHolds) {
   for (const u32 capacity : {1u, 2u, 3u, 16u}) {
     Rig rig{RigOptions{.code_pages = capacity}};
     constexpr u32 kPages = 24;
-    for (u32 page = 0; page < kPages; page++) rig.place(kData + page * kPageBytes, {load_number(page + 100), encode_i(Op::jalr, zero, a1, 0)});
+    for (u32 page = 0; page < kPages; page++)
+      rig.place(kData + page * kPageBytes, {load_number(page + 100), encode_i(Op::jalr, zero, a1, 0)});
     rig.drop_caches();
     u32 seed = 1;
     for (u32 visit = 0; visit < 2000; visit++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Traps: cause, value and pc of every exception, delegation, the status register's stacks, returns, and what the trap
-// bits of mstatus forbid. Interrupts are in interrupt_test.cpp.
-// [priv: Machine-Level CSRs, Supervisor CSRs, Trap-Return Instructions, Virtualization Support in mstatus Register]
+// Traps: cause, value and pc of every exception, delegation, the status register's stacks, returns, and what
+// the trap bits of mstatus forbid. Interrupts are in interrupt_test.cpp. [priv: Machine-Level CSRs,
+// Supervisor CSRs, Trap-Return Instructions, Virtualization Support in mstatus Register]
 #include <array>
 
 #include "hart/paging.h"
@@ -73,7 +73,8 @@ TEST_F(Traps, CausesValuesAndDelegation) {
   for (const Source& source : kSources) {
     for (const Privilege mode : {Privilege::user, Privilege::supervisor}) {
       for (const bool delegated : {false, true}) {
-        SCOPED_TRACE(testing::Message() << source.what << " in " << privilege_name(mode) << (delegated ? ", delegated" : ""));
+        SCOPED_TRACE(testing::Message()
+                     << source.what << " in " << privilege_name(mode) << (delegated ? ", delegated" : ""));
         prepare(source, mode);
         const u64 bit = u64{1} << static_cast<u32>(source.cause);
         rig_.state().medeleg = delegated ? bit : ~bit & 0xb3ff;
@@ -127,7 +128,8 @@ TEST_F(Traps, MachineModeIsNeverDelegated) {
     SCOPED_TRACE(source.what);
     prepare(source, Privilege::machine);
     rig_.state().medeleg = 0xb3ff;
-    const Outcome expected = {true, static_cast<u64>(source.cause), source.tval, source.pc, Privilege::machine};
+    const Outcome expected = {true, static_cast<u64>(source.cause), source.tval, source.pc,
+                              Privilege::machine};
     EXPECT_EQ(rig_.run(), expected);
     EXPECT_EQ(rig_.state().mstatus, mstatus::kMpp);
     EXPECT_EQ(rig_.state().scause, 0u);
@@ -135,8 +137,9 @@ TEST_F(Traps, MachineModeIsNeverDelegated) {
 }
 
 TEST_F(Traps, EnvironmentCalls) {
-  const std::pair<Privilege, Cause> rows[] = {
-      {Privilege::user, Cause::ecall_u}, {Privilege::supervisor, Cause::ecall_s}, {Privilege::machine, Cause::ecall_m}};
+  const std::pair<Privilege, Cause> rows[] = {{Privilege::user, Cause::ecall_u},
+                                              {Privilege::supervisor, Cause::ecall_s},
+                                              {Privilege::machine, Cause::ecall_m}};
   for (const auto& [mode, cause] : rows) {
     for (const u64 medeleg : {u64{0}, u64{1} << static_cast<u32>(cause)}) {
       rig_.reset();
@@ -170,16 +173,19 @@ TEST_F(Traps, InterruptEnablesAreStacked) {
     for (const bool sie : {false, true}) {
       for (const bool before : {false, true}) {
         const u64 old = (mie ? mstatus::kMie : 0) | (sie ? mstatus::kSie : 0) |
-                        (before ? mstatus::kMpie | mstatus::kSpie | mstatus::kSpp | mstatus::kMpp : 0) | kOthers;
+                        (before ? mstatus::kMpie | mstatus::kSpie | mstatus::kSpp | mstatus::kMpp : 0) |
+                        kOthers;
         prepare(kSources[2], Privilege::user);
         rig_.state().mstatus = old;
         rig_.run();
-        EXPECT_EQ(rig_.state().mstatus, (old & ~(mstatus::kMie | mstatus::kMpie | mstatus::kMpp)) | (mie ? mstatus::kMpie : 0));
+        EXPECT_EQ(rig_.state().mstatus,
+                  (old & ~(mstatus::kMie | mstatus::kMpie | mstatus::kMpp)) | (mie ? mstatus::kMpie : 0));
         prepare(kSources[2], Privilege::user);
         rig_.state().mstatus = old;
         rig_.state().medeleg = 4;
         rig_.run();
-        EXPECT_EQ(rig_.state().mstatus, (old & ~(mstatus::kSie | mstatus::kSpie | mstatus::kSpp)) | (sie ? mstatus::kSpie : 0));
+        EXPECT_EQ(rig_.state().mstatus,
+                  (old & ~(mstatus::kSie | mstatus::kSpie | mstatus::kSpp)) | (sie ? mstatus::kSpie : 0));
       }
     }
   }
@@ -200,18 +206,21 @@ TEST_F(Traps, ATrapInTheTrapHandlerReplacesTheRecord) {
   EXPECT_EQ(rig_.state().retired, 0u);
 }
 
-// -------------------------------------------------------------------------------------------------------- returns
+// --------------------------------------------------------------------------------------------------------
+// returns
 
 TEST(Returns, Mret) {
   Rig rig;
   for (const Privilege to : kModes) {
     for (const bool mpie : {false, true}) {
       for (const bool mie : {false, true}) {
-        for (const u64 extra : {u64{0}, mstatus::kMprv | mstatus::kSpp | mstatus::kSpie | mstatus::kSie | mstatus::kSum}) {
+        for (const u64 extra :
+             {u64{0}, mstatus::kMprv | mstatus::kSpp | mstatus::kSpie | mstatus::kSie | mstatus::kSum}) {
           rig.reset();
           HartState& s = rig.state();
           s.mepc = 0x1234'5678'9abc;
-          s.mstatus = u64{static_cast<u8>(to)} << mstatus::kMppShift | (mpie ? mstatus::kMpie : 0) | (mie ? mstatus::kMie : 0) | extra;
+          s.mstatus = u64{static_cast<u8>(to)} << mstatus::kMppShift | (mpie ? mstatus::kMpie : 0) |
+                      (mie ? mstatus::kMie : 0) | extra;
           EXPECT_EQ(rig.execute(kMret), Outcome{});
           EXPECT_EQ(s.privilege, to);
           EXPECT_EQ(s.pc, 0x1234'5678'9abcu);
@@ -235,7 +244,8 @@ TEST(Returns, Sret) {
           s.privilege = from;
           s.sepc = ~u64{1};
           const u64 extra = mstatus::kMpp | mstatus::kMpie | mstatus::kMie | mstatus::kMxr;
-          s.mstatus = (spp ? mstatus::kSpp : 0) | (spie ? mstatus::kSpie : 0) | (sie ? mstatus::kSie : 0) | mstatus::kMprv | extra;
+          s.mstatus = (spp ? mstatus::kSpp : 0) | (spie ? mstatus::kSpie : 0) | (sie ? mstatus::kSie : 0) |
+                      mstatus::kMprv | extra;
           EXPECT_EQ(rig.execute(kSret), Outcome{});
           EXPECT_EQ(s.privilege, spp ? Privilege::supervisor : Privilege::user);
           EXPECT_EQ(s.pc, ~u64{1});
@@ -267,7 +277,8 @@ TEST(Returns, RoundTripThroughAHandler) {
 // ------------------------------------------------------------------------------- what each mode may execute
 
 TEST(Privileges, InstructionsByModeAndTrapBit) {
-  const u32 fence_all = encode_sfence(Op::sfence_vma, zero, zero), fence_one = encode_sfence(Op::sfence_vma, a1, a2);
+  const u32 fence_all = encode_sfence(Op::sfence_vma, zero, zero),
+            fence_one = encode_sfence(Op::sfence_vma, a1, a2);
   const u32 invalidate = encode_sfence(Op::sinval_vma, a1, zero);
   const u32 write_before = encode_plain(Op::sfence_w_inval), read_after = encode_plain(Op::sfence_inval_ir);
   const struct {
@@ -292,14 +303,16 @@ TEST(Privileges, InstructionsByModeAndTrapBit) {
   for (const auto& row : rows) {
     for (const Privilege mode : kModes) {
       for (const u64 status : {u64{0}, mstatus::kTsr, mstatus::kTvm, mstatus::kTw}) {
-        SCOPED_TRACE(testing::Message() << row.what << " in " << privilege_name(mode) << ", mstatus 0x" << std::hex << status);
+        SCOPED_TRACE(testing::Message()
+                     << row.what << " in " << privilege_name(mode) << ", mstatus 0x" << std::hex << status);
         rig.reset();
         rig.state().mstatus = status;
         rig.state().privilege = mode;
-        const bool allowed = mode == Privilege::machine                         ? true
+        const bool allowed = mode == Privilege::machine      ? true
                              : mode == Privilege::supervisor ? row.supervisor && !(row.trap_bit & status)
                                                              : row.user;
-        const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), row.word, kCode, Privilege::machine};
+        const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), row.word, kCode,
+                                 Privilege::machine};
         EXPECT_EQ(rig.execute(row.word), allowed ? Outcome{} : illegal);
       }
     }
@@ -341,11 +354,12 @@ TEST(Privileges, MprvBorrowsMppForDataOnly) {
   EXPECT_EQ(rig.load_fault(0x2000), Cause::load_page);
 }
 
-// ------------------------------------------------------------------------------------------------- exact counts
+// ------------------------------------------------------------------------------------------------- exact
+// counts
 
 TEST(Counting, BudgetsAreExactWhateverHappens) {
-  // A program with every reason for the loop to be left: page borders, straddling, traps, CSRs, fences, misses. Runs of
-  // any length give the state that single steps give.
+  // A program with every reason for the loop to be left: page borders, straddling, traps, CSRs, fences,
+  // misses. Runs of any length give the state that single steps give.
   const u64 start = kData + 0xfc6;
   std::vector<u32> program = {encode_i(Op::addi, a0, a0, 1),
                               encode_i(Op::addi, a0, a0, 1),

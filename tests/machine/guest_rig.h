@@ -100,13 +100,25 @@ class GuestRig final : public GuestView {
   std::string run_seed(const GuestProgram& program, u64 seed, const SchedulerOptions& options,
                        u64 longest = 5'000'000) {
     restart(program);
+    return continue_seed(program, seed, options, longest);
+  }
+  // The same from where the machine is.
+  std::string continue_seed(const GuestProgram& program, u64 seed, const SchedulerOptions& options,
+                            u64 longest = 5'000'000) {
     DeterministicRunner runner(*machine_, clock_, seed, options);
-    u64 before = machine_->retired();
-    for (u32 i = 0; i < machine_->hart_count(); i++) before += machine_->hart(i).traps();
-    if (!runner.run(before + longest)) return format("no end after %llu instructions", static_cast<unsigned long long>(longest));
+    if (!runner.run(executed() + longest))
+      return format("no end after %llu instructions", static_cast<unsigned long long>(longest));
     if (runner.slept_for_ever()) return "everybody sleeps: a wake-up was lost";
-    if (runner.end() != SeededScheduler::End::finished) return "no end";
     return verdict(program);
+  }
+  // Starts a run and leaves it after about so many instructions, with all harts out of run().
+  void start_seed(const GuestProgram& program, u64 seed, const SchedulerOptions& options, u64 instructions) {
+    restart(program);
+    DeterministicRunner runner(*machine_, clock_, seed, options);
+    EXPECT_FALSE(runner.run(executed() + instructions));
+    machine_->stop_all();
+    EXPECT_TRUE(runner.run(0));
+    machine_->resume_all();
   }
 
   // The same on threads.
@@ -147,6 +159,11 @@ class GuestRig final : public GuestView {
   }
 
  private:
+  u64 executed() const {
+    u64 sum = machine_->retired();
+    for (u32 i = 0; i < machine_->hart_count(); i++) sum += machine_->hart(i).traps();
+    return sum;
+  }
   std::string verdict(const GuestProgram& program) {
     if (shared_->power.load() != kPowerOff) return "the machine did not power off";
     if (shared_->exit_code.load() != 0) return format("the program failed with %llu", static_cast<unsigned long long>(peek(kGuestData + kFailure)));

@@ -6,6 +6,7 @@
 #include "programs/interrupts.h"
 #include "programs/litmus.h"
 #include "programs/locks.h"
+#include "programs/timers.h"
 
 namespace hartwood::test {
 namespace {
@@ -37,7 +38,7 @@ TEST(ProgramSeeds, AmoLock) { run_seeds(amo_lock(2, 40)); }
 TEST(ProgramSeeds, ReservedLock) { run_seeds(reserved_lock(3, 20)); }
 TEST(ProgramSeeds, InterruptStorm) { run_seeds(interrupt_storm(2, 20, StormWait::sleeps)); }
 // A hart that misses an interrupt hears of it when it next returns to its caller: far too late.
-TEST(ProgramSeeds, InterruptStormWithoutSleep) { run_seeds(interrupt_storm(2, 20, StormWait::spins), 200'000); }
+TEST(ProgramSeeds, InterruptStormWithoutSleep) { run_seeds(interrupt_storm(3, 10, StormWait::spins), 300'000); }
 TEST(ProgramSeeds, InterruptStormWithWritesOfSip) { run_seeds(interrupt_storm(3, 12, StormWait::writes_sip)); }
 TEST(ProgramSeeds, StartAndStop) { run_seeds(start_and_stop(3, 10, false)); }
 TEST(ProgramSeeds, StartAndStopWithLateInterrupts) { run_seeds(start_and_stop(2, 15, true)); }
@@ -47,6 +48,8 @@ TEST(ProgramSeeds, PageTableStorm) { run_seeds(page_table_storm(2, 20)); }
 TEST(ProgramSeeds, PageTableStormOfFour) { run_seeds(page_table_storm(4, 5)); }
 TEST(ProgramSeeds, CodeStorm) { run_seeds(code_storm(2, 20)); }
 TEST(ProgramSeeds, PowerOffInStorm) { run_seeds(power_off_in_storm(4)); }
+// 50 instructions take a tick. A hart may be kept out for a while, but not until some other timer ends.
+TEST(ProgramSeeds, TimerStorm) { run_seeds(timer_storm(2, 20, 2000)); }
 TEST(ProgramSeeds, ClockExchange) { run_seeds(clock_exchange(3, 30)); }
 
 // Harts that run instructions in turn show no reordering at all: here the seeds look for programs that hang, and for

@@ -40,12 +40,21 @@ inline GuestProgram litmus_program(const Litmus& test) {
   g.li(s6, 1);
   const auto loop = g.bound();
   const auto no_barrier = g.label(), done = g.label();
-  g.andi(t0, s2, 15);
+  g.andi(t0, s2, 63);
   g.bne(t0, zero, no_barrier);
   g.barrier(s3, kCounter);
   g.addi(s3, s3, 1);
   g.bind(no_barrier);
   g.addi(s7, s4, 64);
+  // Each hart waits a little, each time differently, so that all distances between them occur.
+  g.li(t0, 5);
+  g.op(Op::mul, t0, t0, s0);
+  g.addi(t0, t0, 3);
+  g.op(Op::mul, t0, t0, s2);
+  g.andi(t0, t0, 31);
+  const auto spin = g.bound();
+  g.addi(t0, t0, -1);
+  g.branch(Op::bge, t0, zero, spin);
   for (u32 hart = 0; hart < harts; hart++) {
     const auto other = g.label();
     g.li(t0, hart);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The compiler for Wasm: an emcc of version 4 or newer on PATH, else the private Emscripten of
 // tools/toolchain/setup-emscripten.sh. Either way the result is a set of environment variables.
-import { existsSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { findProgram, isSupportedDebian } from './packages.mjs';
 import { output, pathWith, root, UserError } from './project.mjs';
@@ -26,9 +26,7 @@ export async function prepareToolchain(step) {
   const { lines, seconds } = await step.run(join(root, 'tools/toolchain/setup-emscripten.sh'), [], { keep: true });
   const script = lines.findLast((line) => line.endsWith('/env.sh'));
   const values = await output('sh', ['-c', '. "$1" && printf "%s\\n" "$PATH" "$EM_CONFIG" "$EMSDK_PYTHON" "$EMSCRIPTEN_TOOLCHAIN"', 'sh', script]);
-  const [path, config, somePython, toolchain] = values.split('\n');
-  // The system's own, where there is one: wrappers of version managers cost time at each call.
-  const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : somePython;
+  const [path, config, python, toolchain] = values.split('\n');
   return {
     env: { PATH: pathWith(path.split(delimiter)[0]), EM_CONFIG: config, EMSDK_PYTHON: python, EMSCRIPTEN_TOOLCHAIN: toolchain },
     worked: seconds > 2,

@@ -18,14 +18,19 @@ note() { printf 'emscripten: %s\n' "$*" >&2; }
 die()  { note "error: $*"; exit 1; }
 
 packages=$self/emscripten-packages.txt
-key=$(cat "$packages" "$self/setup-emscripten.sh" "$self/link-probe.cpp" "$self/single-thread.cpp" | sha256sum | cut -c1-12)
+# The tests link this as well; see its head.
+single_thread=$self/../../tests/support/wasm_single_thread.c
+key=$(cat "$packages" "$self/setup-emscripten.sh" "$self/link-probe.cpp" | sha256sum | cut -c1-12)
 tree=${1:-${HARTWOOD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hartwood}/emscripten-$key}
 mkdir -p "$(dirname "$tree")"
 tree=$(cd "$(dirname "$tree")" && pwd)/$(basename "$tree")
 [ ! -e "$tree/env.sh" ] || { echo "$tree/env.sh"; exit 0; }
 
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || die "Debian on amd64 is needed; elsewhere put emcc on PATH"
-for tool in dpkg-deb flock python3 node; do command -v $tool >/dev/null || die "$tool not found"; done
+# Not a version manager's wrapper: Emscripten starts it at every call.
+python=/usr/bin/python3
+[ -x $python ] || python=$(command -v python3) || die "python3 not found"
+for tool in dpkg-deb flock node; do command -v $tool >/dev/null || die "$tool not found"; done
 exec 9>"$tree.lock"
 flock -n 9 || { note "another run is at it, waiting"; flock 9; }
 [ ! -e "$tree/env.sh" ] || { echo "$tree/env.sh"; exit 0; }
@@ -108,13 +113,13 @@ CONFIG
 build_libraries() {
   local scratch=$tree/probe output
   mkdir -p "$scratch"
-  export EMCC_CORES=${HARTWOOD_JOBS:-$(nproc)} EM_CONFIG=$tree/emscripten/.emscripten EMSDK_PYTHON=$(command -v python3)
+  export EMCC_CORES=${HARTWOOD_JOBS:-$(nproc)} EM_CONFIG=$tree/emscripten/.emscripten EMSDK_PYTHON=$python
   note "building system libraries for -O3 -sWASM_WORKERS (a minute or two)"
   if ! (
     set -e
     cd "$scratch"
     PATH=$tree/emscripten:$PATH
-    em++ -std=c++20 -O3 -sWASM_WORKERS -c "$self/single-thread.cpp" -o single-thread.o
+    emcc -O3 -sWASM_WORKERS -c "$single_thread" -o single-thread.o
     em++ -std=c++20 -O3 -fno-exceptions -fno-rtti -sWASM_WORKERS -c "$self/link-probe.cpp" -o probe.o
     em++ -O3 -fno-exceptions -sWASM_WORKERS -sIMPORTED_MEMORY -sALLOW_TABLE_GROWTH -sSTACK_OVERFLOW_CHECK=2 --no-entry \
       probe.o single-thread.o -o core.wasm
@@ -133,7 +138,7 @@ build_libraries
 cat >"$tree/env.part" <<ENV
 # For sh and bash: Emscripten's commands, and the variables that CMake and its own scripts read.
 export EM_CONFIG='$tree/emscripten/.emscripten'
-export EMSDK_PYTHON='$(command -v python3)'
+export EMSDK_PYTHON='$python'
 export EMSCRIPTEN_TOOLCHAIN='$tree/emscripten/cmake/Modules/Platform/Emscripten.cmake'
 case ":\$PATH:" in *':$tree/emscripten:'*) ;; *) export PATH='$tree/emscripten':"\$PATH" ;; esac
 ENV
