@@ -32,6 +32,7 @@ export class IncomingFile {
   readonly size: Promise<number>;
   private readonly arrived: Promise<void>;
   private readonly progress: Progress;
+  private told = '';
   private waiting: Uint8Array[] = [];
   private target: Uint8Array | null = null;
   private loaded = 0;
@@ -49,10 +50,10 @@ export class IncomingFile {
     });
     const know = (size: number): void => {
       this.expected = size;
-      this.progress(this.loaded, size);
+      this.report();
       sizeKnown(size);
     };
-    progress(0, null);
+    this.report();
     this.arrived = this.receive(source, know).then(() => know(this.loaded), (error: unknown) => {
       sizeFailed(error);
       throw error;
@@ -90,7 +91,15 @@ export class IncomingFile {
     } else {
       await this.fetch(source.url, source.size, know);
     }
-    this.progress(this.loaded, this.loaded);
+    this.expected = this.loaded;
+    this.report();
+  }
+
+  private report(): void {
+    const state = `${this.loaded} ${this.expected}`;
+    if (state === this.told) return;
+    this.told = state;
+    this.progress(this.loaded, this.expected);
   }
 
   private async fetch(url: string, size: number | undefined, know: (size: number) => void): Promise<void> {
@@ -137,7 +146,7 @@ export class IncomingFile {
     this.loaded += chunk.length;
     if (this.loaded - this.reported >= kProgressStep) {
       this.reported = this.loaded;
-      this.progress(this.loaded, this.expected);
+      this.report();
     }
   }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deterministic mode, native only: all harts and the clock as fibers of one thread under a seeded scheduler, with time
-// that passes by retired instructions. The same seed gives the same execution: console bytes, retired instructions, RAM.
+// Deterministic mode, native only: all harts and the clock as fibers of one thread under a seeded scheduler,
+// with time that passes by retired instructions. The same seed gives the same execution: console bytes,
+// retired instructions, RAM.
 //
-// Besides at shared atomic operations (machine/seeded_scheduler.h) fibers switch between slices of instructions, whose
-// lengths are drawn from the seed.
+// Besides at shared atomic operations (machine/seeded_scheduler.h) fibers switch between slices of
+// instructions, whose lengths are drawn from the seed.
 #pragma once
 
 #include "machine/machine.h"
@@ -32,12 +33,13 @@ class DeterministicClock final : public Clock {
 class DeterministicRunner final : public SeededScheduler {
  public:
   // One runner at a time for a machine, whose clock is `clock`.
-  DeterministicRunner(Machine& machine, DeterministicClock& clock, u64 seed, const SchedulerOptions& options = {});
+  DeterministicRunner(Machine& machine, DeterministicClock& clock, u64 seed,
+                      const SchedulerOptions& options = {});
   ~DeterministicRunner() override;
 
-  // Until the machine ends or is stopped, every hart sleeps for ever, or `max_instructions` (0: no limit) were executed
-  // in all since the machine started, those that trapped included; then it returns false. Each hart but one may go on to
-  // the end of a slice that it had begun. Can be called again after the limit.
+  // Until the machine ends or is stopped, every hart sleeps for ever, or `max_instructions` (0: no limit)
+  // were executed in all since the machine started, those that trapped included; then it returns false. Each
+  // hart but one may go on to the end of a slice that it had begun. Can be called again after the limit.
   bool run(u64 max_instructions);
   bool slept_for_ever() const { return end_ == End::asleep; }
   End end() const { return end_; }

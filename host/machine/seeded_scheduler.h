@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fibers on one thread under a seeded scheduler, native only: what a test would do with threads, but so that one seed is
-// one execution. A fiber may be switched out at every shared atomic operation (shm/atomic.h calls point() there), and
-// before it sleeps on or notifies a word. Time is virtual: when all fibers sleep it jumps to the earliest deadline.
+// Fibers on one thread under a seeded scheduler, native only: what a test would do with threads, but so that
+// one seed is one execution. A fiber may be switched out at every shared atomic operation (shm/atomic.h calls
+// point() there), and before it sleeps on or notifies a word. Time is virtual: when all fibers sleep it jumps
+// to the earliest deadline.
 //
-// Everything happens on the thread that calls run_fibers(), which installs the scheduler for as long as it runs.
+// Everything happens on the thread that calls run_fibers(), which installs the scheduler for as long as it
+// runs.
 #pragma once
 
 #include <functional>
@@ -33,8 +35,9 @@ struct SchedulerOptions {
   u32 longest_run = 1'000'000;  // instructions between two returns of a hart to its caller, at most
   u32 switch_one_in = 8;        // an atomic operation switches fibers with this chance
   u32 spurious_one_in = 0;      // a sleep ends at once and for no reason with this chance; 0: never
-  u32 stall_one_in = 0;         // a switched-out fiber stays out for up to 1,000 operations with this chance; 0: never
-  u64 max_points = 0;           // atomic operations after which run_fibers() gives up; 0: never
+  u32 stall_one_in =
+      0;               // a switched-out fiber stays out for up to 1,000 operations with this chance; 0: never
+  u64 max_points = 0;  // atomic operations after which run_fibers() gives up; 0: never
 };
 
 class SeededScheduler : public Scheduler {
@@ -77,7 +80,7 @@ class SeededScheduler : public Scheduler {
   Fiber* choose_or_skip();
   void switch_to(Fiber& fiber);
   void switch_to_main();
-  void jump(void*& own, void* target, void* data);
+  void jump(void*& own, Fiber* to);
 
   SeededRandom random_;
   SchedulerOptions options_;
@@ -85,6 +88,8 @@ class SeededScheduler : public Scheduler {
   std::vector<Fiber*> ready_;
   Fiber* current_ = nullptr;
   void* main_context_ = nullptr;
+  void* main_stack_ = nullptr;
+  size_t main_stack_bytes_ = 0;
   void** save_slot_ = nullptr;  // where the context that is being left is to be kept
   u64 points_ = 0;
   u64 last_point_ = kNever;

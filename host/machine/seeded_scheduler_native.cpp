@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fibers on Boost.Context's lowest interface, which needs no exceptions. The main context only starts and ends runs;
-// fibers switch directly to each other.
+// Fibers on Boost.Context's lowest interface, which needs no exceptions. The main context only starts and
+// ends runs; fibers switch directly to each other.
 #include "machine/seeded_scheduler.h"
 
 #include <sys/mman.h>
 
 #include <boost/context/detail/fcontext.hpp>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <pthread.h>
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 #include "base/bits.h"
 #include "base/check.h"
@@ -13,6 +19,28 @@
 namespace hartwood {
 
 namespace context = boost::context::detail;
+
+// AddressSanitizer keeps books of stacks: it is told of every switch.
+namespace {
+#ifdef __SANITIZE_ADDRESS__
+void tell_leaving(void** kept, const void* stack, size_t bytes) {
+  __sanitizer_start_switch_fiber(kept, stack, bytes);
+}
+void tell_arrived(void* kept) { __sanitizer_finish_switch_fiber(kept, nullptr, nullptr); }
+void tell_fresh(void* stack, size_t bytes) { __asan_unpoison_memory_region(stack, bytes); }
+void own_stack(void*& stack, size_t& bytes) {
+  pthread_attr_t attributes;
+  HW_CHECK(pthread_getattr_np(pthread_self(), &attributes) == 0, "stack of this thread");
+  pthread_attr_getstack(&attributes, &stack, &bytes);
+  pthread_attr_destroy(&attributes);
+}
+#else
+void tell_leaving(void**, const void*, size_t) {}
+void tell_arrived(void*) {}
+void tell_fresh(void*, size_t) {}
+void own_stack(void*&, size_t&) {}
+#endif
+}  // namespace
 
 u64 SeededRandom::next() {
   u64 z = state_ += 0x9e37'79b9'7f4a'7c15;
@@ -33,11 +61,12 @@ struct SeededScheduler::Fiber {
   const std::atomic<u32>* word = nullptr;  // while waiting, with what it was seen to be
   u32 expected = 0;
   u64 deadline_ns = kNever;
-  u64 stalled_until = 0;  // points_ before which others go first
+  u64 stalled_until = 0;      // points_ before which others go first
   void* suspended = nullptr;  // null: starts at body()
   void* stack;
 
-  Fiber(SeededScheduler& s, std::function<void()> b, bool bg) : scheduler(s), body(std::move(b)), background(bg) {
+  Fiber(SeededScheduler& s, std::function<void()> b, bool bg)
+      : scheduler(s), body(std::move(b)), background(bg) {
     stack = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     HW_CHECK(stack != MAP_FAILED, "no memory for a fiber's stack");
     mprotect(stack, kPageBytes, PROT_NONE);  // an overflow faults
@@ -45,7 +74,8 @@ struct SeededScheduler::Fiber {
   ~Fiber() { munmap(stack, kStackBytes); }
 };
 
-SeededScheduler::SeededScheduler(u64 seed, const SchedulerOptions& options) : random_(seed), options_(options) {}
+SeededScheduler::SeededScheduler(u64 seed, const SchedulerOptions& options)
+    : random_(seed), options_(options) {}
 
 SeededScheduler::~SeededScheduler() = default;
 
@@ -54,19 +84,26 @@ void SeededScheduler::add(std::function<void()> body, bool background) {
   ready_.reserve(fibers_.size());
 }
 
-// Whoever arrives, here or at the start of a fiber, keeps the context that was left.
-void SeededScheduler::jump(void*& own, void* target, void* data) {
+// Whoever arrives, here or at the start of a fiber, keeps the context that was left. `to` null: the main
+// context.
+void SeededScheduler::jump(void*& own, Fiber* to) {
+  void* kept = nullptr;
+  tell_leaving(&kept, to != nullptr ? to->stack : main_stack_,
+               to != nullptr ? Fiber::kStackBytes : main_stack_bytes_);
   save_slot_ = &own;
-  const context::transfer_t back = context::jump_fcontext(target, data);
+  const context::transfer_t back = context::jump_fcontext(to != nullptr ? to->suspended : main_context_, to);
   *save_slot_ = back.fctx;
+  tell_arrived(kept);
 }
 
 void SeededScheduler::switch_to(Fiber& fiber) {
   void*& own = current_ != nullptr ? current_->suspended : main_context_;
   current_ = &fiber;
   if (fiber.suspended == nullptr) {
-    fiber.suspended = context::make_fcontext(static_cast<u8*>(fiber.stack) + Fiber::kStackBytes, Fiber::kStackBytes,
-                                             [](context::transfer_t transfer) {
+    tell_fresh(fiber.stack, Fiber::kStackBytes);
+    fiber.suspended = context::make_fcontext(static_cast<u8*>(fiber.stack) + Fiber::kStackBytes,
+                                             Fiber::kStackBytes, [](context::transfer_t transfer) {
+                                               tell_arrived(nullptr);
                                                auto* self = static_cast<Fiber*>(transfer.data);
                                                *self->scheduler.save_slot_ = transfer.fctx;
                                                self->body();
@@ -75,13 +112,13 @@ void SeededScheduler::switch_to(Fiber& fiber) {
                                                HW_CHECK(false, "a fiber that has returned was resumed");
                                              });
   }
-  jump(own, fiber.suspended, &fiber);
+  jump(own, &fiber);
 }
 
 void SeededScheduler::switch_to_main() {
   void*& own = current_->suspended;
   current_ = nullptr;
-  jump(own, main_context_, nullptr);
+  jump(own, nullptr);
 }
 
 // A fiber that can run, or null. One that is stalled runs only where all are.
@@ -95,8 +132,10 @@ SeededScheduler::Fiber* SeededScheduler::choose() {
       fiber->wake = Wake::timed_out;
     }
     if (fiber->state != Fiber::State::ready) continue;
-    if (fiber->stalled_until > points_) stalled = fiber.get();
-    else ready_.push_back(fiber.get());
+    if (fiber->stalled_until > points_)
+      stalled = fiber.get();
+    else
+      ready_.push_back(fiber.get());
   }
   return ready_.empty() ? stalled : ready_[random_.below(static_cast<u32>(ready_.size()))];
 }
@@ -172,6 +211,7 @@ void SeededScheduler::pause() {
 
 SeededScheduler::End SeededScheduler::run_fibers() {
   paused_ = false;
+  own_stack(main_stack_, main_stack_bytes_);
   last_point_ = options_.max_points != 0 ? points_ + options_.max_points : kNever;
   Scheduler* before = current_scheduler;
   current_scheduler = this;

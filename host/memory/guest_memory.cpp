@@ -75,7 +75,7 @@ std::span<u8> GuestMemory::writable(Pa pa, u64 bytes) {
 
 bool GuestMemory::read(Pa pa, std::span<u8> to) const {
   if (!contains(pa, to.size())) return false;
-  std::memcpy(to.data(), ram_ + offset_of(pa), to.size());
+  if (!to.empty()) std::memcpy(to.data(), ram_ + offset_of(pa), to.size());
   return true;
 }
 

@@ -50,6 +50,7 @@ class Builder {
 
   // machine_units.cpp
   void machine_unit();
+  void own_mode();
   void illegal_word();
   void supervisor_call();
   void bad_address();

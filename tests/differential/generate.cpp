@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Command line of the random program generator; tests/differential/run.mjs calls it. Prints to standard output, writes
 // files where it is told to. Exit code 2 for a wrong command line.
+#include <sys/stat.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 
 #include "differential/image.h"
 #include "isa/compressed.h"
@@ -14,7 +15,7 @@ namespace {
 
 constexpr const char* kUsage =
     "differential_generate [--seed N] [--first N] [--count N] [--level user|machine] [--extensions A,B,...]\n"
-    "                      [--drop 1,2,...] [--machine-elf FILE] [--process-elf FILE] [--coverage] [--listing] [--slot]\n"
+    "                      [--drop 1,4-7,...] [--machine-elf FILE] [--process-elf FILE] [--coverage] [--listing] [--slot]\n"
     "  --coverage   JSON: instructions of each row of the table in these programs\n"
     "  --listing    the programs' registers and instructions\n"
     "  --slot       JSON: the layout of a program's slot, the output's address and size\n"
@@ -82,10 +83,13 @@ Options parse(int argc, char** argv) {
           if (!known) refuse(wanted + " is no extension of the table");
         }
       } else if (name == "--drop") {
-        for (const std::string& unit : split(value)) {
-          const size_t index = std::strtoul(unit.c_str(), nullptr, 10);
-          if (options.dropped.size() <= index) options.dropped.resize(index + 1);
-          options.dropped[index] = true;
+        for (const std::string& range : split(value)) {
+          char* rest = nullptr;
+          const size_t from = std::strtoul(range.c_str(), &rest, 10);
+          const size_t to = *rest == '-' ? std::strtoul(rest + 1, &rest, 10) : from;
+          if (*rest != 0 || to < from || to > 1000) refuse(range + " is no range of units");
+          if (options.dropped.size() <= to) options.dropped.resize(to + 1);
+          for (size_t unit = from; unit <= to; unit++) options.dropped[unit] = true;
         }
       } else {
         refuse(name + " is not known");
@@ -101,6 +105,7 @@ void write_file(const std::string& path, const std::vector<u8>& bytes) {
     std::perror(path.c_str());
     std::exit(1);
   }
+  chmod(path.c_str(), 0755);  // qemu-user runs nothing else
 }
 
 void print_isa() {
@@ -118,9 +123,16 @@ void print_isa() {
 // What is counted stands in code that can be reached, because every unit can; a unit that a branch always skips counts
 // too.
 void print_coverage(const std::vector<Program>& programs, const IsaOptions& isa) {
-  std::map<std::string, u64> counts;
-  for (u32 i = 1; i < kOpCount; i++) counts[info(static_cast<Op>(i)).mnemonic] = 0;
-#define CINSN(name, mnemonic, needs, format, mask, match, base) counts[mnemonic] = 0;
+  struct Row {
+    const char* name;
+    const char* extension;
+    u64 count;
+  };
+  std::vector<Row> rows;
+  for (u32 i = 0; i < kOpCount; i++)
+    rows.push_back({info(static_cast<Op>(i)).mnemonic, extension_name(info(static_cast<Op>(i)).extension), 0});
+  const size_t first_compressed = rows.size();
+#define CINSN(name, mnemonic, needs, format, mask, match, base) rows.push_back({mnemonic, extension_name(Extension::C), 0});
 #include "isa/compressed.inc"
 #undef CINSN
   std::vector<u32> starts;
@@ -128,22 +140,18 @@ void print_coverage(const std::vector<Program>& programs, const IsaOptions& isa)
     const std::vector<u16> code = lay_out(program, {}, starts);
     for (size_t i = 0; i < code.size();) {
       const u32 word = code[i] | (i + 1 < code.size() ? u32{code[i + 1]} << 16 : 0);
-      const Decoded decoded = decode(word, isa);
       const unsigned length = instruction_length(code[i]);
-      if (length == 2) {
-        if (const CRow* row = find_compressed(code[i])) counts[row->mnemonic]++;
-      } else if (decoded.op != Op::none) {
-        counts[info(decoded.op).mnemonic]++;
-      }
+      if (length == 4) rows[static_cast<size_t>(decode(word, isa).op)].count++;
+      const CRow* found = length == 2 ? find_compressed(code[i]) : nullptr;
+      for (size_t row = first_compressed; found != nullptr && row < rows.size(); row++)
+        if (std::strcmp(rows[row].name, found->mnemonic) == 0) rows[row].count++;
       i += length / 2;
     }
   }
-  const char* separator = "{";
-  for (const auto& [name, count] : counts) {
-    std::printf("%s\"%s\":%llu", separator, name.c_str(), static_cast<unsigned long long>(count));
-    separator = ",";
-  }
-  std::printf("}\n");
+  for (size_t row = 1; row < rows.size(); row++)
+    std::printf("%s{\"name\":\"%s\",\"extension\":\"%s\",\"count\":%llu}", row == 1 ? "[" : ",", rows[row].name,
+                rows[row].extension, static_cast<unsigned long long>(rows[row].count));
+  std::printf("]\n");
 }
 
 void print_listing(const Program& program, const Options& options, u64 body) {

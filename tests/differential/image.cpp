@@ -14,7 +14,7 @@ using namespace hartwood::test;  // register names and the assembler
 // In the stub's page. The save area is what mscratch points to.
 constexpr u64 kSaveArea = kStub + 0xc00, kCallBlock = kStub + 0xd00, kToHost = kStub + 0xf00;
 constexpr i64 kSavedMode = 32, kSavedSlot = 40, kSavedMagic = 48;
-constexpr u64 kPowerSwitch = 0x10'0000, kPowerOffWord = 0x5555;
+constexpr u64 kPowerSwitch = 0x10'0000, kPowerOffWord = 0x5555, kPowerFailWord = 0x3333;
 constexpr u64 kWriteCall = 64, kExitCall = 93;
 // a6 of the runtime's own call at the very end.
 constexpr u64 kFinish = 2;
@@ -58,11 +58,26 @@ void host_call(Assembler& a) {
   a.sd(t0, 0, t1);
 }
 
+// Ends the machine with the code in a0 (0 to 127) where there is no HTIF; clobbers t0 and t1.
+void power_off(Assembler& a) {
+  const auto finish = a.label();
+  a.li(t0, kPowerSwitch);
+  a.li(t1, kPowerOffWord);
+  a.beq(a0, zero, finish);
+  a.slli(t1, a0, 16);
+  a.li(a0, kPowerFailWord);
+  a.op(Op::add, t1, t1, a0);
+  a.bind(finish);
+  a.sw(t1, 0, t0);
+  const auto forever = a.bound();
+  a.j(forever);
+}
+
 // Programs in U-mode; everything but their two calls ends the machine with 64 + cause.
 std::vector<u32> user_stub() {
   Assembler a(kStub);
   const auto handler = a.label();
-  const auto unexpected = a.label();
+  const auto unexpected = a.label(), ended = a.label();
   common_setup(a);
   a.emit(encode_upper(Op::auipc, t0, 0));
   const u64 from = a.here() - 4;
@@ -78,6 +93,8 @@ std::vector<u32> user_stub() {
   a.li(t1, 8);
   a.bne(t0, t1, unexpected);
   host_call(a);
+  a.li(t0, kExitCall);
+  a.beq(a7, t0, ended);
   a.csrr(t0, kCsrMepc);
   a.addi(t0, t0, 4);
   a.csrw(kCsrMepc, t0);
@@ -87,6 +104,8 @@ std::vector<u32> user_stub() {
   a.addi(a0, t0, 64);
   a.li(a7, kExitCall);
   host_call(a);
+  a.bind(ended);
+  power_off(a);
   std::vector<u32> words = a.words();
   words[patch] = encode_i(Op::addi, t0, t0, static_cast<i64>(handler_at - from));
   return words;
@@ -97,7 +116,7 @@ std::vector<u32> user_stub() {
 std::vector<u32> machine_stub() {
   Assembler a(kStub);
   const auto handler = a.label(), record = a.label(), no_entry = a.label(), resume = a.label(), leave = a.label();
-  const auto finish = a.label(), short_one = a.label(), interrupt = a.label(), forever = a.label();
+  const auto finish = a.label(), short_one = a.label(), interrupt = a.label();
   common_setup(a);
   a.li(t0, kSaveArea);
   a.csrw(kCsrMscratch, t0);
@@ -190,11 +209,8 @@ std::vector<u32> machine_stub() {
   a.mv(a1, a0);
   a.li(a0, 1);
   host_call(a);
-  a.li(t0, kPowerSwitch);
-  a.li(t1, kPowerOffWord);
-  a.sw(t1, 0, t0);
-  a.bind(forever);
-  a.j(forever);
+  a.li(a0, 0);
+  power_off(a);
   std::vector<u32> words = a.words();
   words[patch] = encode_i(Op::addi, t0, t0, static_cast<i64>(handler_at - from));
   return words;

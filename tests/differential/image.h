@@ -7,8 +7,8 @@
 //   output     a slot for each program (program.h); it holds what a program starts from and receives its results
 //
 // At level user the programs end with Linux's write(1, output) and exit(0), which qemu-user answers itself; in our
-// machine the stub runs them in U-mode and turns those two calls into HTIF's. At level machine the handler does both,
-// and powers the board off, so that a reference without HTIF leaves the output in RAM. Pure.
+// machine the stub runs them in U-mode and turns those two calls into HTIF's. At level machine the handler does both.
+// The stub then powers the board off, so that a reference without HTIF ends too; its output is found in RAM. Pure.
 #pragma once
 
 #include <span>

@@ -12,6 +12,9 @@ constexpr i64 kFsBits = 0x6000;
 
 }  // namespace
 
+// An sret further up may have left the program's own mode; any trap returns to it.
+void Builder::own_mode() { emit(Op::ecall, {}); }
+
 // Encodings that no extension gives a meaning to. (Any word that our decoder refuses would include those of extensions
 // that only the reference has.)
 void Builder::illegal_word() {
@@ -48,6 +51,7 @@ void Builder::bad_address() {
 void Builder::privileged_return() {
   const u32 r = other_destination(0), bits = other_destination(r);
   const bool machine = random_.chance(50);
+  own_mode();
   emit(Op::auipc, {.rd = r});
   emit(Op::addi, {.rd = r, .rs1 = r, .imm = 28});
   emit(Op::csrrw, {.rs1 = r, .csr = machine ? kCsrMepc : kCsrSepc});
@@ -68,6 +72,8 @@ void Builder::control_register() {
   const u32 rs1 = random_.below(32);
   if (rs1 != 0 && writable(rs1)) load_constant(rs1, random_.below(16));
   emit(kOps[random_.below(6)], {.rd = destination(), .rs1 = rs1, .csr = csr});
+  // QEMU 10.0 keeps the lowest bit of these two, which is always zero.
+  if (csr == kCsrMepc || csr == kCsrSepc) emit(Op::csrrci, {.rs1 = 1, .csr = csr});
   emit(Op::csrrs, {.rd = destination(), .csr = csr});
 }
 
@@ -95,6 +101,7 @@ void Builder::privileged_plain() {
   if (program_.mode == kMachineMode) choices.push_back(Op::wfi);
   const Op op = choices[random_.below(static_cast<u32>(choices.size()))];
   if (op != Op::wfi) {
+    own_mode();
     emit(op, {.rs1 = random_.below(32), .rs2 = random_.below(32)});
     return;
   }
@@ -104,7 +111,7 @@ void Builder::privileged_plain() {
 // Only for programs in M-mode, which can make one pending. With mstatus.MIE off, a pending and enabled interrupt just
 // ends a wait; with it on, the interrupt is taken at once, and the handler clears it.
 void Builder::software_interrupt(bool wait) {
-  emit(Op::ecall, {});  // an sret before may have left the program's mode
+  own_mode();
   emit(wait ? Op::csrrci : Op::csrrsi, {.rs1 = 8, .csr = kCsrMstatus});
   emit(Op::csrrsi, {.rs1 = 2, .csr = kCsrMie});
   emit(Op::csrrsi, {.rs1 = 2, .csr = kCsrMip});

@@ -126,6 +126,11 @@ void Builder::plain(Op op, bool static_rounding) {
     if (*c == 'x' && r != 0 && writable(r) && random_.chance(25)) load_constant(r, random_.below(kIntegerConstants));
   }
   emit(op, f);
+  // QEMU leaves these out, flags and all, if a later instruction of its block overwrites their result unread.
+  if (std::string_view(row.mnemonic).starts_with("fround")) {
+    const u32 at = scratch_offset(8, true);
+    emit(Op::fsd, {.rs1 = program_.base_register, .rs2 = f.rd, .imm = from_base(at)});
+  }
 }
 
 void Builder::compressed() {

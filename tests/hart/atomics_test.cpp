@@ -172,8 +172,7 @@ TEST(Amo, FaultsAreAStoresButLrIsALoad) {
   EXPECT_TRUE(rig.device.seen.empty());
 }
 
-// -----------------------------------------------------------------------------------------------------------
-// LR/SC
+// ---- LR/SC
 
 class Reservation : public testing::Test {
  protected:
@@ -292,8 +291,7 @@ TEST_F(Reservation, ALoopThatIncrements) {
   EXPECT_EQ(rig_.state().retired, 300u);
 }
 
-// ------------------------------------------------------------------------------------------------ compare
-// and swap
+// ---- compare and swap
 
 class CompareAndSwap : public testing::Test {
  protected:

@@ -44,7 +44,7 @@ TEST(CacheBlocks, Permissions) {
       0, kInvalFlush, kInval, envcfg::kCbcfe, envcfg::kCbze, kInval | envcfg::kCbcfe | envcfg::kCbze};
   for (const u64 m : menvcfgs) {
     for (const u64 s : menvcfgs) {
-      for (const Privilege mode : kModes) {
+      for (const Privilege mode : kPrivileges) {
         for (const Op op : {Op::cbo_inval, Op::cbo_clean, Op::cbo_flush, Op::cbo_zero}) {
           SCOPED_TRACE(testing::Message() << info(op).mnemonic << " in " << privilege_name(mode)
                                           << ", menvcfg 0x" << std::hex << m << ", senvcfg 0x" << s);

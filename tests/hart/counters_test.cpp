@@ -114,7 +114,7 @@ TEST(Counters, WhoMayReadWhich) {
   for (u32 counter = 0; counter < 32; counter++) {
     for (const bool machine_allows : {false, true}) {
       for (const bool supervisor_allows : {false, true}) {
-        for (const Privilege mode : kModes) {
+        for (const Privilege mode : kPrivileges) {
           SCOPED_TRACE(testing::Message()
                        << counter << privilege_name(mode) << machine_allows << supervisor_allows);
           rig.reset();

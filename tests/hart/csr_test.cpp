@@ -10,8 +10,7 @@ namespace {
 
 constexpr u64 kOnes = ~u64{0};
 
-// ----------------------------------------------------------------------------------------------------
-// existence
+// ---- existence
 
 struct Registers {
   u32 first, last;
@@ -50,7 +49,7 @@ TEST(Csr, ExactlyTheListedOnesExist) {
   const auto of_supervisor = numbers({kUserRegisters, kSupervisorRegisters});
   auto of_machine = numbers({kUserRegisters, kSupervisorRegisters, kMachineRegisters});
   for (u32 number = 0x3a0; number <= 0x3ae; number += 2) of_machine.insert(number);  // pmpcfg, even ones only
-  for (const Privilege mode : kModes) {
+  for (const Privilege mode : kPrivileges) {
     const std::set<u32>& present = mode == Privilege::user         ? of_user
                                    : mode == Privilege::supervisor ? of_supervisor
                                                                    : of_machine;
@@ -98,8 +97,7 @@ TEST(Csr, ReadOnlyOnesTakeReadsWithoutWrite) {
   EXPECT_EQ(rig.read(kCsrMconfigptr), 0u);
 }
 
-// -------------------------------------------------------------------------------------------------
-// instructions
+// ---- instructions
 
 TEST(Csr, SwapSetAndClear) {
   Rig rig;
@@ -157,8 +155,7 @@ TEST(Csr, ZeroOperandsDoNotWrite) {
   EXPECT_EQ(fs_after(encode_csr(Op::csrrs, a0, kCsrFcsr, a1)), 3u);
 }
 
-// ----------------------------------------------------------------------------------------------- legal
-// values
+// ---- legal values
 
 TEST(Csr, WarlFields) {
   Rig rig;
@@ -231,8 +228,7 @@ TEST(Csr, Misa) {
   EXPECT_EQ(rig.rewritten(kCsrMisa, 0), misa);
 }
 
-// ------------------------------------------------------------------------------------------- mstatus and
-// sstatus
+// ---- mstatus and sstatus
 
 TEST(Csr, MstatusFields) {
   Rig rig;
@@ -355,8 +351,7 @@ TEST(Csr, ReservedRoundingModes) {
   EXPECT_EQ(rig.execute(encode_r(Op::fsgnj_d, a0, a0, a0)), Outcome{});
 }
 
-// ------------------------------------------------------------------------------------------------------------
-// satp
+// ---- satp
 
 TEST(Csr, SatpModes) {
   constexpr u64 kRest = 0x0fff'ffff'ffff'ffff;  // ASID and PPN
@@ -390,8 +385,7 @@ TEST(Csr, TvmProtectsSatpFromSupervisors) {
   }
 }
 
-// -------------------------------------------------------------------------------------------------------------
-// PMP
+// ---- PMP
 
 TEST(Csr, PmpRegisters) {
   Rig rig;

@@ -35,7 +35,7 @@ TEST(Interrupts, WhichOneIsTaken) {
     for (const u64 enabled : enables) {
       for (const u64 delegated :
            {u64{0}, kSupervisors, bit_of(kSsi), bit_of(kSti), bit_of(kSei) | bit_of(kSsi)}) {
-        for (const Privilege mode : kModes) {
+        for (const Privilege mode : kPrivileges) {
           for (const u64 status : {u64{0}, mstatus::kMie, mstatus::kSie, mstatus::kMie | mstatus::kSie}) {
             rig.state() = start;
             HartState& s = rig.state();
@@ -177,8 +177,7 @@ TEST(Interrupts, AreTakenRightAfterWhatEnablesThem) {
   }
 }
 
-// -------------------------------------------------------------------------------------------- pending and
-// enables
+// ---- pending and enables
 
 TEST(Interrupts, MipReadsTheSources) {
   Rig rig;
@@ -267,8 +266,7 @@ TEST(Interrupts, AReadModifyWriteKeepsWhatArrivesMeanwhile) {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-// WFI
+// ---- WFI
 
 TEST(Wfi, PendingInterruptsEndItEvenWhereTheyAreNotTaken) {
   Rig rig;
@@ -361,7 +359,7 @@ TEST(Wfi, WhoMayExecuteIt) {
   Rig rig;
   const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), kWfi, kCode,
                            Privilege::machine};
-  for (const Privilege mode : kModes) {
+  for (const Privilege mode : kPrivileges) {
     for (const bool tw : {false, true}) {
       rig.reset();
       rig.state().mie = bit_of(kSei);
@@ -375,8 +373,7 @@ TEST(Wfi, WhoMayExecuteIt) {
   }
 }
 
-// ----------------------------------------------------------------------------------------------------------
-// timers
+// ---- timers
 
 TEST(Timers, TheMachineTimersComparison) {
   Rig rig;
@@ -392,7 +389,7 @@ TEST(Timers, StimecmpNeedsPermission) {
   Rig rig;
   for (const bool stce : {false, true}) {
     for (const bool tm : {false, true}) {
-      for (const Privilege mode : kModes) {
+      for (const Privilege mode : kPrivileges) {
         SCOPED_TRACE(testing::Message() << stce << tm << privilege_name(mode));
         rig.reset();
         rig.write(kCsrMenvcfg, stce ? envcfg::kStce : 0);

@@ -358,8 +358,7 @@ TEST(Memory, TheEdgesOfMemory) {
   }
 }
 
-// --------------------------------------------------------------------------------------------------------
-// devices
+// ---- devices
 
 TEST(Devices, WidthsValuesAndExtension) {
   Rig rig;

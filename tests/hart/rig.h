@@ -351,6 +351,6 @@ class Rig {
 inline const char* privilege_name(Privilege privilege) {
   return privilege == Privilege::machine ? "M" : privilege == Privilege::supervisor ? "S" : "U";
 }
-inline constexpr Privilege kModes[] = {Privilege::user, Privilege::supervisor, Privilege::machine};
+inline constexpr Privilege kPrivileges[] = {Privilege::user, Privilege::supervisor, Privilege::machine};
 
 }  // namespace hartwood::test

@@ -19,7 +19,8 @@ constexpr TlbContext kContexts[] = {TlbContext::user, TlbContext::supervisor, Tl
 std::optional<u64> probe(const Tlb& tlb, TlbContext context, bool write, u64 va, u64 size = 1,
                          u64 ram = kBytes) {
   const Tlb::Tables tables = tlb.tables(context);
-  const u64 entry = (write ? tables.write : tables.read)[(va >> kPageShift) & tlb.index_mask()];
+  const u64* const table = write ? tables.write : tables.read;
+  const u64 entry = table[(va >> kPageShift) & tlb.index_mask()];
   const u64 x = va ^ entry;
   if ((x & ~(ram - size)) != 0) return std::nullopt;
   return x;

@@ -218,8 +218,7 @@ TEST_F(Translations, ModesDoNotSeeEachOthersEntries) {
   }
 }
 
-// -------------------------------------------------------------------------------------------------------
-// aliasing
+// ---- aliasing
 
 TEST(Aliasing, NoAddressHitsAnEntryOfAnother) {
   // Pages are mapped at a few addresses; every address that differs from them in upper bits must fault,
@@ -298,8 +297,7 @@ TEST(Aliasing, AFlushedSlotIsAsEmptyAsANewOne) {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------- page
-// states
+// ---- page states
 
 TEST(PageStates, WatchedAndAbsentPagesAreNotRemembered) {
   for (const u8 state : {u8{0}, u8{kPageWatchRead}, u8{kPageWatchWrite}, u8{kPageAbsent},
@@ -319,7 +317,8 @@ TEST(PageStates, WatchedAndAbsentPagesAreNotRemembered) {
     };
     const auto entered = [&](bool write) {
       const Tlb::Tables tables = tlb.tables(TlbContext::machine);
-      const u64 entry = (write ? tables.write : tables.read)[(kData >> kPageShift) & tlb.index_mask()];
+      const u64* const table = write ? tables.write : tables.read;
+      const u64 entry = table[(kData >> kPageShift) & tlb.index_mask()];
       return (kData ^ entry) < kRam;
     };
     EXPECT_FALSE(entered(false));
@@ -358,8 +357,7 @@ TEST(PageStates, StoresMakePagesDirty) {
   EXPECT_FALSE(dirty(kAt + 5 * kPageBytes));
 }
 
-// ----------------------------------------------------------------------------------------------------- code
-// changes
+// ---- code changes
 
 u32 load_number(i64 number) { return encode_i(Op::addi, a0, zero, number); }
 

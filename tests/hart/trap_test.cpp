@@ -206,12 +206,11 @@ TEST_F(Traps, ATrapInTheTrapHandlerReplacesTheRecord) {
   EXPECT_EQ(rig_.state().retired, 0u);
 }
 
-// --------------------------------------------------------------------------------------------------------
-// returns
+// ---- returns
 
 TEST(Returns, Mret) {
   Rig rig;
-  for (const Privilege to : kModes) {
+  for (const Privilege to : kPrivileges) {
     for (const bool mpie : {false, true}) {
       for (const bool mie : {false, true}) {
         for (const u64 extra :
@@ -274,7 +273,7 @@ TEST(Returns, RoundTripThroughAHandler) {
   EXPECT_EQ(rig.state().retired, 3u * 7);
 }
 
-// ------------------------------------------------------------------------------- what each mode may execute
+// ---- what each mode may execute
 
 TEST(Privileges, InstructionsByModeAndTrapBit) {
   const u32 fence_all = encode_sfence(Op::sfence_vma, zero, zero),
@@ -301,7 +300,7 @@ TEST(Privileges, InstructionsByModeAndTrapBit) {
   };
   Rig rig;
   for (const auto& row : rows) {
-    for (const Privilege mode : kModes) {
+    for (const Privilege mode : kPrivileges) {
       for (const u64 status : {u64{0}, mstatus::kTsr, mstatus::kTvm, mstatus::kTw}) {
         SCOPED_TRACE(testing::Message()
                      << row.what << " in " << privilege_name(mode) << ", mstatus 0x" << std::hex << status);
@@ -354,8 +353,7 @@ TEST(Privileges, MprvBorrowsMppForDataOnly) {
   EXPECT_EQ(rig.load_fault(0x2000), Cause::load_page);
 }
 
-// ------------------------------------------------------------------------------------------------- exact
-// counts
+// ---- exact counts
 
 TEST(Counting, BudgetsAreExactWhateverHappens) {
   // A program with every reason for the loop to be left: page borders, straddling, traps, CSRs, fences,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deterministic mode with small guests: one seed is one execution, another seed another; limits; a machine that is
-// stopped, saved and loaded into another one goes on in the same way. (Linux: deterministic-boot.mjs.)
+// Deterministic mode with small guests: one seed is one execution, another seed another; limits; a machine
+// that is stopped, saved and loaded into another one goes on in the same way. (Linux:
+// deterministic-boot.mjs.)
 #include "machine/deterministic.h"
 
 #include "machine/guest_rig.h"
@@ -12,8 +13,8 @@ namespace {
 constexpr u64 kToHost = kRamBase + 0x1000, kBareLock = kRamBase + 0x1100, kBareDone = kRamBase + 0x1180;
 constexpr u64 kExitCode = 7;
 
-// A bare-metal program in M-mode: each of two harts prints its letter so many times under a lock; the first one ends
-// the machine.
+// A bare-metal program in M-mode: each of two harts prints its letter so many times under a lock; the first
+// one ends the machine.
 std::vector<u8> letters_elf(u32 times) {
   Assembler g(kRamBase);
   const auto wait = g.label();
@@ -85,7 +86,8 @@ Outcome run_letters(u64 seed, u64 limit = 0, u64 second_limit = 0) {
   DeterministicRunner runner(**machine, clock, seed, {.longest_slice = 64});
   bool ended = runner.run(limit);
   if (second_limit != 0) ended = runner.run(second_limit);
-  return {platform.console.text, (*machine)->retired(), (*machine)->ram_hash(), shared->exit_code.load(), ended};
+  return {platform.console.text, (*machine)->retired(), (*machine)->ram_hash(), shared->exit_code.load(),
+          ended};
 }
 
 TEST(Deterministic, OneSeedIsOneExecution) {

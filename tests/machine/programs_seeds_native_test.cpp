@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The multi-hart guest programs on whole machines under the seeded scheduler: 1,000 seeds each, with slices of a few
-// instructions. A failure names its seed; the same seed fails again.
+// The multi-hart guest programs on whole machines under the seeded scheduler: 1,000 seeds each, with slices
+// of a few instructions. A failure names its seed; the same seed fails again.
 #include "machine/guest_rig.h"
 #include "programs/fences.h"
 #include "programs/interrupts.h"
@@ -38,8 +38,12 @@ TEST(ProgramSeeds, AmoLock) { run_seeds(amo_lock(2, 40)); }
 TEST(ProgramSeeds, ReservedLock) { run_seeds(reserved_lock(3, 20)); }
 TEST(ProgramSeeds, InterruptStorm) { run_seeds(interrupt_storm(2, 20, StormWait::sleeps)); }
 // A hart that misses an interrupt hears of it when it next returns to its caller: far too late.
-TEST(ProgramSeeds, InterruptStormWithoutSleep) { run_seeds(interrupt_storm(3, 10, StormWait::spins), 300'000); }
-TEST(ProgramSeeds, InterruptStormWithWritesOfSip) { run_seeds(interrupt_storm(3, 12, StormWait::writes_sip)); }
+TEST(ProgramSeeds, InterruptStormWithoutSleep) {
+  run_seeds(interrupt_storm(3, 10, StormWait::spins), 300'000);
+}
+TEST(ProgramSeeds, InterruptStormWithWritesOfSip) {
+  run_seeds(interrupt_storm(3, 12, StormWait::writes_sip));
+}
 TEST(ProgramSeeds, StartAndStop) { run_seeds(start_and_stop(3, 10, false)); }
 TEST(ProgramSeeds, StartAndStopWithLateInterrupts) { run_seeds(start_and_stop(2, 15, true)); }
 TEST(ProgramSeeds, StartRace) { run_seeds(start_race(10)); }
@@ -52,8 +56,8 @@ TEST(ProgramSeeds, PowerOffInStorm) { run_seeds(power_off_in_storm(4)); }
 TEST(ProgramSeeds, TimerStorm) { run_seeds(timer_storm(2, 20, 2000)); }
 TEST(ProgramSeeds, ClockExchange) { run_seeds(clock_exchange(3, 30)); }
 
-// Harts that run instructions in turn show no reordering at all: here the seeds look for programs that hang, and for
-// values from nowhere. Fewer seeds, because each run does every shape 256 times.
+// Harts that run instructions in turn show no reordering at all: here the seeds look for programs that hang,
+// and for values from nowhere. Fewer seeds, because each run does every shape 256 times.
 TEST(ProgramSeeds, Litmus) {
   for (const Litmus& test : litmus_tests()) {
     const GuestProgram program = litmus_program(test);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The multi-hart guest programs on whole machines with a thread for each hart: longer runs than under the seeded
-// scheduler, with the host's own memory order and preemption. A watchdog ends runs that hang.
+// The multi-hart guest programs on whole machines with a thread for each hart: longer runs than under the
+// seeded scheduler, with the host's own memory order and preemption. A watchdog ends runs that hang.
 #include "machine/guest_rig.h"
 #include "programs/fences.h"
 #include "programs/interrupts.h"
@@ -19,8 +19,10 @@ void run_times(const GuestProgram& program, u32 times) {
 TEST(ProgramThreads, AmoLock) { run_times(amo_lock(2, 30'000), 3); }
 TEST(ProgramThreads, ReservedLock) { run_times(reserved_lock(4, 10'000), 3); }
 TEST(ProgramThreads, InterruptStorm) { run_times(interrupt_storm(2, 1500, StormWait::sleeps), 3); }
-TEST(ProgramThreads, InterruptStormWithoutSleep) { run_times(interrupt_storm(2, 500, StormWait::spins), 3); }
-TEST(ProgramThreads, InterruptStormWithWritesOfSip) { run_times(interrupt_storm(4, 500, StormWait::writes_sip), 3); }
+TEST(ProgramThreads, InterruptStormWithoutSleep) { run_times(interrupt_storm(2, 200, StormWait::spins), 2); }
+TEST(ProgramThreads, InterruptStormWithWritesOfSip) {
+  run_times(interrupt_storm(4, 500, StormWait::writes_sip), 3);
+}
 TEST(ProgramThreads, StartAndStop) { run_times(start_and_stop(3, 500, false), 3); }
 TEST(ProgramThreads, StartAndStopWithLateInterrupts) { run_times(start_and_stop(4, 300, true), 3); }
 TEST(ProgramThreads, StartRace) { run_times(start_race(200), 3); }
@@ -48,8 +50,8 @@ TEST(ProgramThreads, Litmus) {
       ASSERT_EQ(rig.run_threads(program), "") << test.name;
       seen += litmus_count(test, rig);
     }
-    std::printf("  %-20s %s %u of %u times\n", test.name, test.forbidden ? "(forbidden)" : "(allowed)  ", seen,
-                kTimes * kLitmusTimes);
+    std::printf("  %-20s %s %u of %u times\n", test.name, test.forbidden ? "(forbidden)" : "(allowed)  ",
+                seen, kTimes * kLitmusTimes);
     if (test.forbidden) {
       EXPECT_EQ(seen, 0u) << test.name;
     }

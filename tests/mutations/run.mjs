@@ -10,7 +10,7 @@ import { basename, join } from 'node:path';
 import { buildDir, execute, root, runMain, UserError } from '../../tools/lib/project.mjs';
 
 const here = join(root, 'tests/mutations');
-const testSources = ['tests/shm/attention_native_test.cpp', 'tests/machine/programs_seeds_native_test.cpp'];
+const testSources = ['tests/shm/attention_native_test.cpp', 'tests/machine/programs_seeds_native_test.cpp', 'tests/machine/parts_native_test.cpp'];
 // In the order of the layers, highest first.
 const layers = ['machine', 'debug', 'boot', 'sbi', 'devices', 'hart', 'memory', 'fdt', 'isa', 'shm', 'base'];
 const secondsToRun = 120;
@@ -45,7 +45,7 @@ async function runTests(program, filter) {
   const result = await execute(program, [`--gtest_filter=${filter}`], { keep: true, timeoutSeconds: secondsToRun });
   const text = result.lines.join('\n');
   const seeds = [...text.matchAll(/\bseed (\d+)$/gm)].map((match) => Number(match[1]));
-  const message = /Which is: "(.*)"/.exec(text)?.[1] ?? '';
+  const message = /Which is: "(.*)"/.exec(text)?.[1] ?? /Failure\n(.*)/.exec(text)?.[1].trim() ?? '';
   const failed = result.code !== 0 && seeds.length > 0 && /^\[  FAILED  \]/m.test(text);
   return { code: result.code, failed, seeds: Math.min(...seeds), message, timedOut: result.timedOut, lines: result.lines };
 }
@@ -65,7 +65,8 @@ async function buildMutant(mutation, work, testObjects) {
   const folder = join(work, mutation.name);
   mkdirSync(folder);
   cpSync(join(root, 'host'), join(folder, 'host'), { recursive: true });
-  await must('git', ['apply', '--whitespace=nowarn', join(here, `${mutation.name}.patch`)], { cwd: folder });
+  const applied = await execute('git', ['apply', '--whitespace=nowarn', '-C1', join(here, `${mutation.name}.patch`)], { cwd: folder, keep: true });
+  if (applied.code !== 0) throw new UserError(`${mutation.name}.patch does not apply: what it changes has changed, make it anew`, { tail: applied.lines });
   const objects = [];
   for (const source of mutation.sources) {
     const object = join(folder, `${basename(source)}.o`);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Guest programs whose harts all fence each other at once and check that nothing forbidden is used afterwards:
-// translations after a change of the page table, instructions after a change of the code.
+// Guest programs whose harts all fence each other at once and check that nothing forbidden is used
+// afterwards: translations after a change of the page table, instructions after a change of the code.
 //
-// Each hart owns one window (a page, or a function) that it alone changes, in rounds: it changes the window, fences all
-// harts, and only then announces the round in kTable[0][hart]. Whoever has read the announcement finds that round, or a
-// later one, in the window.
+// Each hart owns one window (a page, or a function) that it alone changes, in rounds: it changes the window,
+// fences all harts, and only then announces the round in kTable[0][hart]. Whoever has read the announcement
+// finds that round, or a later one, in the window.
 #pragma once
 
 #include "programs/guest.h"
@@ -13,7 +13,7 @@ namespace hartwood::test {
 
 inline constexpr u64 kRootTable = kGuestData + 0x1'0000, kMiddleTable = kGuestData + 0x1'1000,
                      kLeafTable = kGuestData + 0x1'2000;
-inline constexpr u64 kWindows = 0x4000'0000;               // virtual; one page for each hart
+inline constexpr u64 kWindows = 0x4000'0000;                // virtual; one page for each hart
 inline constexpr u64 kWindowPages = kGuestData + 0x2'0000;  // physical; two pages for each hart
 inline constexpr u64 kFunctions = kGuestCode + 0x1'0000;    // a page for each hart
 
@@ -27,32 +27,32 @@ inline void build_page_tables(GuestView& view, u32 harts) {
   for (u32 i = 0; i < harts; i++) view.poke(kLeafTable + 8 * i, entry(kWindowPages + 0x2000 * i, kLeaf));
 }
 
-// The window's page holds its round, and 0 as soon as nobody may see it any more. The second doubleword counts what
-// others have stored through their windows: in a page that nobody may see it stays 0.
+// The window's page holds its round, and 0 as soon as nobody may see it any more. The second doubleword
+// counts what others have stored through their windows: in a page that nobody may see it stays 0.
 inline GuestProgram page_table_storm(u32 harts, u32 rounds) {
   Guest g(harts);
   g.li(t0, u64{8} << 60 | kRootTable >> 12);
   g.csrw(kCsrSatp, t0);
   g.sfence_vma();
-  g.li(s2, 1);             // round
+  g.li(s2, 1);  // round
   g.li(s3, kWindows);
   g.slli(t0, s0, 12);
-  g.add(s4, s3, t0);       // own window
+  g.add(s4, s3, t0);  // own window
   g.li(s5, kWindowPages);
   g.slli(t0, s0, 13);
-  g.add(s5, s5, t0);       // own pages
+  g.add(s5, s5, t0);  // own pages
   g.li(s6, kLeafTable);
   g.slli(t0, s0, 3);
-  g.add(s6, s6, t0);       // own entry
+  g.add(s6, s6, t0);  // own entry
   g.li(s10, 0x1000);
   g.table_entry(s7, zero, s0, t0);  // own announcement
 
   const auto loop = g.bound();
   g.andi(t1, s2, 1);
   g.slli(t1, t1, 12);
-  g.add(s8, s5, t1);       // the new page
+  g.add(s8, s5, t1);  // the new page
   g.op(Op::xor_, t1, t1, s10);
-  g.add(s9, s5, t1);       // the old one
+  g.add(s9, s5, t1);  // the old one
   g.ld(t0, 8, s8);
   g.die_unless_equal(t0, zero, 1);  // somebody has stored through an old translation
   g.sd(s2, 0, s8);
@@ -60,7 +60,8 @@ inline GuestProgram page_table_storm(u32 harts, u32 rounds) {
   g.addi(t0, t0, 0xcf);
   g.fence();
   g.sd(t0, 0, s6);
-  // The fence, by turns: every hart, this page; every hart, everything; the others, all windows, and this one itself.
+  // The fence, by turns: every hart, this page; every hart, everything; the others, all windows, and this one
+  // itself.
   const auto second = g.label(), third = g.label(), fenced = g.label();
   g.li(t0, 3);
   g.op(Op::remu, t0, s2, t0);
@@ -163,8 +164,8 @@ inline GuestProgram code_storm(u32 harts, u32 rounds) {
   return program;
 }
 
-// Hart 0 fences `rounds` times, then ends the machine, while hart 3 sleeps and the others fence on: nobody may go on
-// waiting for a hart that has left.
+// Hart 0 fences `rounds` times, then ends the machine, while hart 3 sleeps and the others fence on: nobody
+// may go on waiting for a hart that has left.
 inline GuestProgram power_off_in_storm(u32 rounds) {
   Guest g(4);
   const auto loop = g.label(), sleep = g.label(), end = g.label();

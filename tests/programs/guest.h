@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the multi-hart guest programs have in common: where they lie, the firmware's calls, how they end. They run in
-// S-mode on the core's own firmware, all harts from the same first instruction, with the hart's number in a0. Header
-// only; a program is made once and may run many times.
+// What the multi-hart guest programs have in common: where they lie, the firmware's calls, how they end. They
+// run in S-mode on the core's own firmware, all harts from the same first instruction, with the hart's number
+// in a0. Header only; a program is made once and may run many times.
 #pragma once
 
 #include <functional>
@@ -36,9 +36,9 @@ class GuestView {
 struct GuestProgram {
   std::vector<u32> words;  // at kGuestCode
   u32 harts = 2;
-  bool only_first_starts = false;                      // the others are stopped until the program starts them
-  std::function<void(GuestView&)> prepare;             // before a run, after the data was zeroed; may be empty
-  std::function<std::string(GuestView&)> check;        // after a run that ended well: what is wrong, or nothing
+  bool only_first_starts = false;                // the others are stopped until the program starts them
+  std::function<void(GuestView&)> prepare;       // before a run, after the data was zeroed; may be empty
+  std::function<std::string(GuestView&)> check;  // after a run that ended well: what is wrong, or nothing
 };
 
 class Guest : public Assembler {
@@ -141,7 +141,8 @@ class Guest : public Assembler {
     li(a1, 0);
     firmware(0x5352'5354, 0);
   }
-  // Waits until all harts were here `round` + 1 times; `round` counts from 0 in a register. Changes t0, t1, t6.
+  // Waits until all harts were here `round` + 1 times; `round` counts from 0 in a register. Changes t0, t1,
+  // t6.
   void barrier(Reg round, i64 at) {
     fence();
     li(t0, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Guest programs that send interrupts, start, stop and suspend harts. Every wait is a WFI that only an interrupt ends,
-// so one that is lost leaves everybody asleep.
+// Guest programs that send interrupts, start, stop and suspend harts. Every wait is a WFI that only an
+// interrupt ends, so one that is lost leaves everybody asleep.
 #pragma once
 
 #include "programs/guest.h"
@@ -13,9 +13,9 @@ inline constexpr u64 kSstatusSie = 2;
 inline constexpr u64 kHsmCall = 0x48'534d;
 
 // Table: request [from][to] in rows 0 to 3, answer [from][to] in rows 4 to 7. At most four harts.
-// Each hart numbers a request to another, sends an interrupt and sleeps until the other's handler has answered with an
-// interrupt of its own. writes_sip: between them it writes other bits of sip, which must not touch the software one.
-// spins: it does not sleep but goes on, interruptible everywhere.
+// Each hart numbers a request to another, sends an interrupt and sleeps until the other's handler has
+// answered with an interrupt of its own. writes_sip: between them it writes other bits of sip, which must not
+// touch the software one. spins: it does not sleep but goes on, interruptible everywhere.
 enum class StormWait : u8 { sleeps, writes_sip, spins };
 inline GuestProgram interrupt_storm(u32 harts, u32 rounds, StormWait way) {
   Guest g(harts);
@@ -120,9 +120,9 @@ inline GuestProgram interrupt_storm(u32 harts, u32 rounds, StormWait way) {
   return g.program();
 }
 
-// Hart 0 starts all others again and again. Each waits for an interrupt, notes its round in kTable[0][hart], tells hart
-// 0 by an interrupt and stops. `noise`: hart 0 sends a second interrupt, which may meet the target anywhere on its way
-// to being stopped; it stays pending.
+// Hart 0 starts all others again and again. Each waits for an interrupt, notes its round in kTable[0][hart],
+// tells hart 0 by an interrupt and stops. `noise`: hart 0 sends a second interrupt, which may meet the target
+// anywhere on its way to being stopped; it stays pending.
 inline GuestProgram start_and_stop(u32 harts, u32 rounds, bool noise) {
   Guest g(harts);
   const auto main = g.label();
@@ -209,8 +209,8 @@ inline GuestProgram start_and_stop(u32 harts, u32 rounds, bool noise) {
   return program;
 }
 
-// Harts 0 and 1 both start hart 2, each with its own argument, and each `rounds` times with success. Whoever was told of
-// success must be the one whose argument arrives: kTable[1][argument] counts what arrived.
+// Harts 0 and 1 both start hart 2, each with its own argument, and each `rounds` times with success. Whoever
+// was told of success must be the one whose argument arrives: kTable[1][argument] counts what arrived.
 inline GuestProgram start_race(u32 rounds) {
   Guest g(3);
   const auto starter = g.label();
@@ -279,8 +279,8 @@ inline GuestProgram start_race(u32 rounds) {
   return program;
 }
 
-// Hart 1 suspends itself again and again, by turns to be resumed elsewhere and where it is; hart 0 ends each suspension
-// by an interrupt, which it sends as soon as hart 1 says that it is about to sleep.
+// Hart 1 suspends itself again and again, by turns to be resumed elsewhere and where it is; hart 0 ends each
+// suspension by an interrupt, which it sends as soon as hart 1 says that it is about to sleep.
 inline GuestProgram suspend_and_wake(u32 rounds) {
   Guest g(2);
   const auto main = g.label(), second = g.label(), again = g.label();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Litmus shapes [unpriv: RVWMO Memory Consistency Model, Appendix A]: a few loads and stores for each hart, and the
-// outcome that the memory model forbids (or, without fences, allows). Each run does the shape many times on fresh
-// cells; harts meet at a barrier every few times, so that they stay side by side.
+// Litmus shapes [unpriv: RVWMO Memory Consistency Model, Appendix A]: a few loads and stores for each hart,
+// and the outcome that the memory model forbids (or, without fences, allows). Each run does the shape many
+// times on fresh cells; harts meet at a barrier every few times, so that they stay side by side.
 #pragma once
 
 #include <array>
@@ -124,9 +124,9 @@ inline u32 litmus_count(const Litmus& test, GuestView& view) {
 
 inline std::vector<Litmus> litmus_tests() {
   using K = LitmusStep;
-  constexpr LitmusStep wx{K::store, 0}, wy{K::store, 1}, rx{K::load, 0}, ry{K::load, 1}, f{K::fence}, ax{K::amo_store, 0},
-      ay{K::amo_store, 1}, lrx{K::reserved_load, 0}, lry{K::reserved_load, 1}, drx{K::dependent_load, 0},
-      dwx{K::dependent_store, 0}, dwy{K::dependent_store, 1};
+  constexpr LitmusStep wx{K::store, 0}, wy{K::store, 1}, rx{K::load, 0}, ry{K::load, 1}, f{K::fence},
+      ax{K::amo_store, 0}, ay{K::amo_store, 1}, lrx{K::reserved_load, 0}, lry{K::reserved_load, 1},
+      drx{K::dependent_load, 0}, dwx{K::dependent_store, 0}, dwy{K::dependent_store, 1};
   constexpr std::array<int, 2> none{-1, -1};
   return {
       {"MP", {{wx, wy}, {ry, rx}}, {none, {1, 0}}, false},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Guest programs that count under locks made of AMOs and of LR/SC, without a lock by LR/SC, and that compare clocks.
+// Guest programs that count under locks made of AMOs and of LR/SC, without a lock by LR/SC, and that compare
+// clocks.
 #pragma once
 
 #include "base/result.h"
@@ -11,9 +12,9 @@ inline std::function<std::string(GuestView&)> expect_counters(u64 counter, u64 o
   return [=](GuestView& view) -> std::string {
     const u64 first = view.peek(kGuestData + kCounter), second = view.peek(kGuestData + kOther);
     if (first == counter && second == other) return {};
-    return format("counters are %llu and %llu instead of %llu and %llu", static_cast<unsigned long long>(first),
-                  static_cast<unsigned long long>(second), static_cast<unsigned long long>(counter),
-                  static_cast<unsigned long long>(other));
+    return format("counters are %llu and %llu instead of %llu and %llu",
+                  static_cast<unsigned long long>(first), static_cast<unsigned long long>(second),
+                  static_cast<unsigned long long>(counter), static_cast<unsigned long long>(other));
   };
 }
 

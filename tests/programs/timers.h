@@ -6,8 +6,9 @@
 
 namespace hartwood::test {
 
-// Each hart sets its timer `rounds` times, for times that differ, and waits for the interrupt: by turns asleep, which
-// its own sleep ends, and running, which the machine's clock has to end. `latest`: ticks that an interrupt may be late.
+// Each hart sets its timer `rounds` times, for times that differ, and waits for the interrupt: by turns
+// asleep, which its own sleep ends, and running, which the machine's clock has to end. `latest`: ticks that
+// an interrupt may be late.
 inline GuestProgram timer_storm(u32 harts, u32 rounds, u64 latest) {
   constexpr u64 kTimer = 1 << 5, kSie = 2;
   Guest g(harts);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The protocol of shm/attention.h under the seeded scheduler, against a model. Each model hart caches versions of a few
-// pages; whoever changes a page counts its version up and fences. From then on a hart that uses an older version is
-// caught, as is one that nobody can wake. One thread, 1,000 seeds; a failure names its seed.
+// The protocol of shm/attention.h under the seeded scheduler, against a model. Each model hart caches
+// versions of a few pages; whoever changes a page counts its version up and fences. From then on a hart that
+// uses an older version is caught, as is one that nobody can wake. One thread, 1,000 seeds; a failure names
+// its seed.
 #include "shm/attention.h"
 
 #include <gtest/gtest.h>
@@ -50,7 +51,8 @@ struct World {
   std::string failure;
 };
 
-// A hart as far as the protocol is concerned: it does what hart/run.cpp does, with random actions for instructions.
+// A hart as far as the protocol is concerned: it does what hart/run.cpp does, with random actions for
+// instructions.
 class ModelHart final : public FenceTarget {
  public:
   ModelHart(World& world, u32 id) : world_(world), id_(id) {}
@@ -96,7 +98,8 @@ class ModelHart final : public FenceTarget {
     world_.changed();
   }
 
-  // Changes some pages or the code, and sees to it that nobody uses what was there before. `own` null: from outside.
+  // Changes some pages or the code, and sees to it that nobody uses what was there before. `own` null: from
+  // outside.
   void fence(u32 initiator, FenceTarget* own) {
     FenceRequest request;
     u64 wanted[kPages] = {};
@@ -126,7 +129,8 @@ class ModelHart final : public FenceTarget {
     for (u32 i = 0; i < world_.harts; i++) {
       if ((targets >> i & 1) == 0) continue;
       ModelHart& target = *all[i];
-      for (u32 page = 0; page < kPages; page++) target.fenced(target.cached_[page], target.floor_[page], wanted[page]);
+      for (u32 page = 0; page < kPages; page++)
+        target.fenced(target.cached_[page], target.floor_[page], wanted[page]);
       target.fenced(target.cached_code_, target.code_floor_, wanted_code);
     }
   }
@@ -157,7 +161,8 @@ class ModelHart final : public FenceTarget {
   void fenced(u64 cached, u64& floor, u64 wanted) {
     if (wanted == 0) return;
     // A hart that is asleep may hold old entries; it has to drop them before it uses one.
-    if (!asleep_) world_.require(cached == 0 || cached >= wanted, "a fence returned before its target had flushed");
+    if (!asleep_)
+      world_.require(cached == 0 || cached >= wanted, "a fence returned before its target had flushed");
     if (floor < wanted) floor = wanted;
   }
 
@@ -180,7 +185,8 @@ class ModelHart final : public FenceTarget {
     if (seen & kAttentionStart) {
       protocol().take(id_, kAttentionStart);
       if (shared().hsm_state.load() == kHsmStartPending) {
-        world_.require(shared().start_address.load() == ~shared().start_opaque.load(), "start arguments of two starters");
+        world_.require(shared().start_address.load() == ~shared().start_opaque.load(),
+                       "start arguments of two starters");
         flush_everything();
         shared().hsm_state.store(kHsmStarted);
         world_.changed();
@@ -236,7 +242,8 @@ class ModelHart final : public FenceTarget {
   u64 floor_[kPages] = {}, code_floor_ = 0;
 };
 
-// Wakes every hart until all have finished: if one of them does not hear it, everybody sleeps and the scheduler tells.
+// Wakes every hart until all have finished: if one of them does not hear it, everybody sleeps and the
+// scheduler tells.
 void control(World& world, ModelHart** harts) {
   u64 argument = 0;
   for (;;) {

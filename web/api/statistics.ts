@@ -7,7 +7,7 @@ import {
 export interface HartStatistics {
   /** Instructions since the start; the core updates it at every slice. */
   instructions: number;
-  /** Millions of instructions a second, over the time since the last sample. */
+  /** Millions of instructions a second. */
   mips: number;
   state: 'running' | 'idle' | 'offline';
 }
@@ -30,7 +30,9 @@ export class StatisticsReader {
   private readonly counters: BigInt64Array;
   private readonly hartCount: number;
   private readonly started: number;
-  private last: { time: number; statistics: Statistics };
+  /** What rates are measured against, and the rates of harts that were measured last. */
+  private base: { time: number; instructions: number[] };
+  private rates: number[];
 
   /** `now`: milliseconds. */
   constructor(buffer: ArrayBufferLike, shared: number, hartCount: number, now: number) {
@@ -39,35 +41,36 @@ export class StatisticsReader {
     this.words = new Int32Array(buffer, shared + MachineShared_harts, (hartCount * sizeof_HartShared) / 4);
     this.counters = new BigInt64Array(buffer, shared + MachineShared_harts, (hartCount * sizeof_HartShared) / 8);
     this.started = now;
-    this.last = { time: now, statistics: this.sample(now, null) };
+    this.base = { time: now, instructions: this.instructions() };
+    this.rates = this.base.instructions.map(() => 0);
   }
 
+  /** Counts and states of this moment, rates of the last sample period. */
   read(now: number): Statistics {
-    if (now - this.last.time >= kShortestSample) {
-      this.last = { time: now, statistics: this.sample(now, this.last) };
+    const instructions = this.instructions();
+    const elapsed = now - this.base.time;
+    if (elapsed >= kShortestSample) {
+      this.rates = instructions.map((count, hart) => (count - (this.base.instructions[hart] ?? 0)) / elapsed / 1000);
+      this.base = { time: now, instructions };
     }
-    return { ...this.last.statistics, uptime: now - this.started };
-  }
-
-  private sample(now: number, before: { time: number; statistics: Statistics } | null): Statistics {
-    const elapsed = before === null ? 0 : now - before.time;
-    const rate = (now: number, then: number): number => (elapsed > 0 ? (now - then) / elapsed / 1000 : 0);
-    const harts = Array.from({ length: this.hartCount }, (_, hart): HartStatistics => {
-      const at = hart * sizeof_HartShared;
-      const word = (offset: number): number => Atomics.load(this.words, (at + offset) / 4);
-      const instructions = Number(Atomics.load(this.counters, (at + HartShared_retired) / 8));
-      return {
-        instructions,
-        mips: rate(instructions, before?.statistics.harts[hart]?.instructions ?? instructions),
-        state: word(HartShared_hsm_state) !== kHsmStarted ? 'offline' : word(HartShared_in_wfi) !== 0 ? 'idle' : 'running',
-      };
-    });
+    const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
     return {
       uptime: now - this.started,
-      instructions: harts.reduce((sum, hart) => sum + hart.instructions, 0),
-      mips: harts.reduce((sum, hart) => sum + hart.mips, 0),
+      instructions: sum(instructions),
+      mips: sum(this.rates),
       memory: this.buffer.byteLength,
-      harts,
+      harts: instructions.map((count, hart) => ({ instructions: count, mips: this.rates[hart] ?? 0, state: this.state(hart) })),
     };
+  }
+
+  private instructions(): number[] {
+    return Array.from({ length: this.hartCount }, (_, hart) =>
+      Number(Atomics.load(this.counters, (hart * sizeof_HartShared + HartShared_retired) / 8)));
+  }
+
+  private state(hart: number): HartStatistics['state'] {
+    const word = (offset: number): number => Atomics.load(this.words, (hart * sizeof_HartShared + offset) / 4);
+    if (word(HartShared_hsm_state) !== kHsmStarted) return 'offline';
+    return word(HartShared_in_wfi) !== 0 ? 'idle' : 'running';
   }
 }

@@ -44,7 +44,7 @@ export class TerminalView {
     this.terminal = new Terminal({
       allowProposedApi: true, // addon-unicode-graphemes asks for it
       convertEol: false,
-      cursorBlink: true,
+      cursorBlink: false, // its animation alone costs a software-rendered page 6 % of a core
       fontFamily: kFont,
       fontSize: fontSize(options.container),
       lineHeight: 1.15,
