@@ -17,4 +17,5 @@ export const parts = [
   { name: 'e2e', command: 'node --test --test-concurrency=1 e2e/*.test.ts', needs: ['dist'], minutes: 20 },
   { name: 'deterministic-boot', command: 'node --test tests/machine/deterministic-boot.mjs', needs: ['native', 'kernel', 'initramfs'] },
   { name: 'mutations', command: 'node tests/mutations/run.mjs', needs: ['native'] },
+  { name: 'points', command: 'node tools/points.mjs', needs: ['packages'] },
 ];

@@ -11,6 +11,7 @@
 // comparison of 4 KiB for each page that is executed again, and needs no word from whoever wrote.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -55,6 +56,9 @@ class CodeCache {
   u64 evictions() const { return evictions_; }
 
  private:
+  struct Free {
+    void operator()(DecodedPage* pages) const { std::free(pages); }
+  };
   static constexpr u32 kBuckets = 4096;
   void reset(DecodedPage& page, u64 number);
   DecodedPage* take_page(u64 number);
@@ -62,7 +66,7 @@ class CodeCache {
   GuestMemory& memory_;
   IsaOptions isa_;
   u32 capacity_;
-  std::unique_ptr<DecodedPage[]> pages_;
+  std::unique_ptr<DecodedPage[], Free> pages_;  // not touched before a page is used: reset() sets all of it
   u32 used_ = 0;
   u32 victim_ = 0;
   std::unique_ptr<u32[]> buckets_;  // index + 1

@@ -13,20 +13,30 @@ Tlb::Tlb(u64 ram_bytes)
   const auto allocate = [&](Table& table) {
     table.entries.reset(new u64[index_mask_ + 1]);
     table.log.reset(new u32[kLogSize]);
-    table.overflowed = true;
-    clear(table);
   };
   for (Table& table : tables_) allocate(table);
   allocate(none_);
 }
 
+void Tlb::prepare(Table& table) const {
+  if (table.ready) return;
+  table.ready = true;
+  for (u32 slot = 0; slot <= index_mask_; slot++) table.entries[slot] = empty_entry(slot);
+}
+
 Tlb::Tables Tlb::tables(TlbContext context) const {
-  if (context == TlbContext::none) return {none_.entries.get(), none_.entries.get()};
+  if (context == TlbContext::none) {
+    prepare(none_);
+    return {none_.entries.get(), none_.entries.get()};
+  }
   const unsigned at = static_cast<unsigned>(context) * 2;
+  prepare(tables_[at]);
+  prepare(tables_[at + 1]);
   return {tables_[at].entries.get(), tables_[at + 1].entries.get()};
 }
 
 void Tlb::clear(Table& table) {
+  if (!table.ready) return;
   if (table.overflowed) {
     for (u32 slot = 0; slot <= index_mask_; slot++) table.entries[slot] = empty_entry(slot);
   } else {
@@ -40,6 +50,7 @@ void Tlb::fill(TlbContext context, u64 va, u64 ram_offset, bool write, u64 regio
   if (context == TlbContext::none) return;
   fills_++;
   Table& to = table(static_cast<unsigned>(context), write);
+  prepare(to);
   const u32 slot = static_cast<u32>(va >> kPageShift) & index_mask_;
   const bool was_empty = to.entries[slot] == empty_entry(slot);
   to.entries[slot] = (va ^ ram_offset) & ~kPageMask;

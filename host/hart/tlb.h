@@ -61,18 +61,21 @@ class Tlb {
     std::unique_ptr<u32[]> log;
     u32 logged = 0;
     bool overflowed = false;
+    bool ready = false;  // the entries have been made; before that nothing is in the table
   };
   struct Region {
     u64 base, bytes;
   };
   u64 empty_entry(u32 slot) const { return u64{((slot >> (ram_shift_ - 12)) & 1) ^ 1} << ram_shift_; }
   void clear(Table& table);
+  // Makes a table's entries when it is first used: a context that no hart enters costs no memory and no time.
+  void prepare(Table& table) const;
   Table& table(unsigned context, bool write) { return tables_[context * 2 + (write ? 1 : 0)]; }
 
   unsigned ram_shift_;
   u32 index_mask_;
-  Table tables_[kContexts * 2];
-  Table none_;
+  mutable Table tables_[kContexts * 2];
+  mutable Table none_;
   Region regions_[kRegions];
   unsigned region_count_ = 0;
   bool region_overflow_ = false;

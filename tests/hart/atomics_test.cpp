@@ -338,6 +338,21 @@ TEST_F(CompareAndSwap, X0ExpectsAndStoresZero) {
   EXPECT_EQ(rig_.state().x[0], 0u);
 }
 
+TEST_F(CompareAndSwap, NothingThatWasWrittenToX0IsExpected) {
+  for (const Op op : {Op::amocas_w, Op::amocas_d, Op::amocas_q}) {
+    rig_.x(a1) = kData;
+    rig_.x(a2) = 5;
+    rig_.x(a3) = 6;
+    rig_.poke<u64>(kData, 9);
+    rig_.poke<u64>(kData + 8, 9);
+    rig_.x(a4) = 9;
+    rig_.start_at(kCode, {encode_i(Op::addi, zero, a4, 0), encode_amo(op, zero, a1, a2)});
+    EXPECT_EQ(rig_.run(2), Outcome{});
+    EXPECT_EQ(rig_.peek<u64>(kData), 9u) << info(op).mnemonic;
+    EXPECT_EQ(rig_.peek<u64>(kData + 8), 9u) << info(op).mnemonic;
+  }
+}
+
 TEST_F(CompareAndSwap, Pairs) {
   const u32 word = encode_amo(Op::amocas_q, a0, a4, a2);  // a0, a1: expected; a2, a3: desired
   const auto run = [&](u64 low, u64 high, u64 expected_low, u64 expected_high) {

@@ -521,6 +521,38 @@ TEST(Pmp, AnAccessMatchesWholly) {
   }
 }
 
+TEST(Pmp, WritesTakeEffectAtOnce) {
+  // Entry 0 alone decides; what it allowed is in the TLBs of S-mode when M-mode changes it.
+  Rig rig;
+  HartState& s = rig.state();
+  s.pmpcfg[1] = 0x1c;  // the stubs' page stays executable
+  s.pmpaddr[1] = kStubs >> 2 | 0x1ff;
+  s.pmpcfg[0] = 0x1b;
+  s.pmpaddr[0] = kData >> 2 | 0x1ff;
+  rig.drop_caches();
+  const auto set = [&](u32 csr, u64 value) {
+    s.privilege = Privilege::machine;
+    rig.x(a1) = value;
+    EXPECT_EQ(rig.stub(encode_csr(Op::csrrw, zero, csr, a1)), Outcome{});
+    s.privilege = Privilege::supervisor;
+  };
+  const u64 there = kData >> 2 | 0x1ff, elsewhere = (kData + kPageBytes) >> 2 | 0x1ff;
+  for (int round = 0; round < 2; round++) {
+    set(kCsrPmpaddr0, there);
+    EXPECT_EQ(rig.load_fault(kData), std::nullopt);
+    EXPECT_EQ(rig.store_fault(kData), std::nullopt);
+    set(kCsrPmpaddr0, elsewhere);
+    EXPECT_EQ(rig.load_fault(kData), Cause::load_access);
+    EXPECT_EQ(rig.store_fault(kData), Cause::store_access);
+    set(kCsrPmpaddr0, there);
+    EXPECT_EQ(rig.store_fault(kData), std::nullopt);
+    set(kCsrPmpcfg0, 0x1c19);
+    EXPECT_EQ(rig.load_fault(kData), std::nullopt);
+    EXPECT_EQ(rig.store_fault(kData), Cause::store_access);
+    set(kCsrPmpcfg0, 0x1c1b);
+  }
+}
+
 TEST(Pmp, FetchAndChanges) {
   Rig rig;
   rig.place(kData, {kNop, kNop});

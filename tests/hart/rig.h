@@ -329,7 +329,7 @@ class Rig {
       words.push_back(encode_sfence(op, zero, a2));
       words.push_back(encode_sfence(op, a1, a2));
     }
-    for (const u32 csr : {kCsrSatp, kCsrMstatus, kCsrSstatus, kCsrMenvcfg})
+    for (const u32 csr : {kCsrSatp, kCsrMstatus, kCsrSstatus, kCsrMenvcfg, kCsrPmpcfg0, kCsrPmpaddr0})
       words.push_back(encode_csr(Op::csrrw, zero, csr, a1));
     for (size_t i = 0; i < words.size(); i++) stubs_[words[i]] = static_cast<u32>(4 * i);
     place(kStubs, words);
