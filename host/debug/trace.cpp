@@ -44,8 +44,9 @@ void TraceWriter::instruction(const Hart& hart, u64 pc, u32 bits) {
 
 void TraceWriter::trap(const Hart& hart, u64 cause, u64 tval, u64 epc) {
   Pending& pending = pending_[hart.id()];
-  // An exception takes the place of the instruction's line; before an interrupt the last instruction is complete.
-  if (cause & kInterruptCause) flush(pending);
+  // An exception takes the place of its instruction's line. Before an interrupt, and before an instruction that could
+  // not be fetched, the last one is complete.
+  if ((cause & kInterruptCause) || pending.pc != epc) flush(pending);
   pending.valid = false;
   if (limit_ != 0 && written_ >= limit_) return;
   std::fprintf(file_, "core %3u: trap 0x%" PRIx64 " tval 0x%" PRIx64 " epc 0x%" PRIx64 "\n", hart.id(), cause, tval, epc);

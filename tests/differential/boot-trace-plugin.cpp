@@ -81,10 +81,9 @@ void on_vcpu(uint64_t, unsigned) {
 }
 
 void on_instruction(unsigned, void* pc) {
-  uint64_t record[34];
+  uint64_t record[32];
   unsigned count = 0;
   uint32_t mask = 0;
-  uint64_t* values_out = record;
   for (unsigned x = 1; x < 32; x++) {
     g_byte_array_set_size(buffer, 0);
     qemu_plugin_read_register(handles[x], buffer);
@@ -93,7 +92,7 @@ void on_instruction(unsigned, void* pc) {
     if (!first && value == values[x]) continue;
     values[x] = value;
     mask |= uint32_t{1} << x;
-    values_out[count++] = value;
+    record[count++] = value;
   }
   first = false;
   const uint64_t at = reinterpret_cast<uintptr_t>(pc);

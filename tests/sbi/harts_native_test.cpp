@@ -408,7 +408,9 @@ TEST_P(SbiHartsStorm, InterruptPingPong) {
   board.hart(1).state().pc = kCode + 0x1000;
   board.shared(1).hsm_state.store(kHsmStarted);
   run_to_success(board, 2, GetParam());
-  EXPECT_EQ(board.peek(kBall), kRounds);
+  // The loser may be awake for no reason and play on before it sees the end.
+  EXPECT_GE(board.peek(kBall), kRounds);
+  EXPECT_LE(board.peek(kBall), kRounds + 1);
 }
 
 struct RealClock final : Clock {
