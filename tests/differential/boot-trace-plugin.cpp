@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plugin for qemu-system-riscv64 (plugin interface 2 to 4, QEMU 9 and 10): writes pc and the integer registers before
-// each instruction to a file, only what changed, for boot-trace.mjs. Runs on QEMU's one CPU thread.
+// A plugin for qemu-system-riscv64 (plugin interface 2 to 4, QEMU 9 and 10): writes pc and the integer
+// registers before each instruction to a file, only what changed, for boot-trace.mjs. Runs on QEMU's one CPU
+// thread.
 //
-// Records, little-endian: u64 pc, u32 mask of the registers that follow (bit i: xi), then a u64 for each set bit in
-// ascending order. The first record has all 31. The process ends itself after `limit` records.
+// Records, little-endian: u64 pc, u32 mask of the registers that follow (bit i: xi), then a u64 for each set
+// bit in ascending order. The first record has all 31. The process ends itself after `limit` records.
 //
-// The interface is declared here instead of including QEMU's header, so that nothing of QEMU is needed to build this.
-// [QEMU Emulator User Documentation: QEMU TCG Plugins]
+// The interface is declared here instead of including QEMU's header, so that nothing of QEMU is needed to
+// build this. [QEMU Emulator User Documentation: QEMU TCG Plugins]
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -45,7 +46,8 @@ int qemu_plugin_read_register(qemu_plugin_register*, ByteArray*);
 
 extern __attribute__((visibility("default"))) int qemu_plugin_version;
 int qemu_plugin_version = 4;
-__attribute__((visibility("default"))) int qemu_plugin_install(uint64_t id, const void*, int argc, char** argv);
+__attribute__((visibility("default"))) int qemu_plugin_install(uint64_t id, const void*, int argc,
+                                                               char** argv);
 }
 
 namespace {
@@ -96,7 +98,8 @@ void on_instruction(unsigned, void* pc) {
   }
   first = false;
   const uint64_t at = reinterpret_cast<uintptr_t>(pc);
-  const bool written = std::fwrite(&at, sizeof at, 1, output) == 1 && std::fwrite(&mask, sizeof mask, 1, output) == 1 &&
+  const bool written = std::fwrite(&at, sizeof at, 1, output) == 1 &&
+                       std::fwrite(&mask, sizeof mask, 1, output) == 1 &&
                        std::fwrite(record, sizeof(uint64_t), count, output) == count;
   if (written && --left != 0) return;
   std::fclose(output);

@@ -188,7 +188,7 @@ class Comparison {
     const start = this.ours.peek()?.pc;
     let skipped = 0;
     for (;; skipped++) {
-      if (await this.theirs.need(1) === 0 || start === undefined) throw new UserError('one side executed nothing');
+      if (await this.theirs.need(1) === 0 || start === undefined) return 'one side executed nothing';
       this.advanceTheirs();
       if (this.theirs.queue[this.theirs.at - 1].pc === start) break;
     }
@@ -229,7 +229,8 @@ class Comparison {
 
   /** Undefined if all agree, or what is different. */
   async run() {
-    await this.skipBootRom();
+    const nothing = await this.skipBootRom();
+    if (nothing) return nothing;
     let last;
     const changed = [];
     while (this.agreed < this.limit) {
@@ -312,7 +313,13 @@ await runMain(async (args) => {
     '-plugin', `${options.plugin},out=${pipes.theirs},limit=${steps}`]);
   const comparison = new Comparison(ours, theirs, limit);
   const began = performance.now();
-  const wrong = await comparison.run();
+  let wrong;
+  try {
+    wrong = await comparison.run();
+  } finally {
+    // Whoever waits for its pipe would keep this process.
+    for (const child of children) child.kill('SIGKILL');
+  }
   console.log(`\nnot compared, and why:\n  boot ROM: our harts start behind it\n  device registers: compared where they are read into a register, as all memory`);
   for (const entry of allowed) {
     const use = comparison.partings.get(entry);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command line of the random program generator; tests/differential/run.mjs calls it. Prints to standard output, writes
-// files where it is told to. Exit code 2 for a wrong command line.
+// Command line of the random program generator; tests/differential/run.mjs calls it. Prints to standard
+// output, writes files where it is told to. Exit code 2 for a wrong command line.
 #include <sys/stat.h>
 
 #include <cstdio>
@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* kUsage =
     "differential_generate [--seed N] [--first N] [--count N] [--level user|machine] [--extensions A,B,...]\n"
-    "                      [--drop 1,4-7,...] [--machine-elf FILE] [--process-elf FILE] [--coverage] [--listing] [--slot]\n"
+    "                      [--drop 1,4-7,...] [--machine-elf FILE] [--process-elf FILE] [--coverage] "
+    "[--listing] [--slot]\n"
     "  --coverage   JSON: instructions of each row of the table in these programs\n"
     "  --listing    the programs' registers and instructions\n"
     "  --slot       JSON: the layout of a program's slot, the output's address and size\n"
@@ -50,11 +51,16 @@ Options parse(int argc, char** argv) {
   options.program.isa.enabled = ~u32{0};
   for (int i = 1; i < argc; i++) {
     const std::string name = argv[i];
-    if (name == "--coverage") options.coverage = true;
-    else if (name == "--listing") options.listing = true;
-    else if (name == "--slot") options.slot = true;
-    else if (name == "--list-isa") options.list_isa = true;
-    else if (i + 1 >= argc) refuse(name + " is not known, or needs a value");
+    if (name == "--coverage")
+      options.coverage = true;
+    else if (name == "--listing")
+      options.listing = true;
+    else if (name == "--slot")
+      options.slot = true;
+    else if (name == "--list-isa")
+      options.list_isa = true;
+    else if (i + 1 >= argc)
+      refuse(name + " is not known, or needs a value");
     else {
       const std::string value = argv[++i];
       const auto number = [&] {
@@ -63,11 +69,16 @@ Options parse(int argc, char** argv) {
         if (value.empty() || *end != 0) refuse(value + " is no number");
         return result;
       };
-      if (name == "--seed") options.program.seed = number();
-      else if (name == "--first") options.first = number();
-      else if (name == "--count") options.count = number();
-      else if (name == "--machine-elf") options.machine_elf = value;
-      else if (name == "--process-elf") options.process_elf = value;
+      if (name == "--seed")
+        options.program.seed = number();
+      else if (name == "--first")
+        options.first = number();
+      else if (name == "--count")
+        options.count = number();
+      else if (name == "--machine-elf")
+        options.machine_elf = value;
+      else if (name == "--process-elf")
+        options.process_elf = value;
       else if (name == "--level") {
         if (value != "user" && value != "machine") refuse(value + " is no level");
         options.program.level = value == "user" ? Level::user : Level::machine;
@@ -101,7 +112,8 @@ Options parse(int argc, char** argv) {
 
 void write_file(const std::string& path, const std::vector<u8>& bytes) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr || std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size() || std::fclose(file) != 0) {
+  if (file == nullptr || std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size() ||
+      std::fclose(file) != 0) {
     std::perror(path.c_str());
     std::exit(1);
   }
@@ -115,13 +127,14 @@ void print_isa() {
   std::printf("],\"rows\":[");
   for (u32 i = 1; i < kOpCount; i++) {
     const OpInfo& row = info(static_cast<Op>(i));
-    std::printf("%s{\"name\":\"%s\",\"extension\":\"%s\"}", i > 1 ? "," : "", row.mnemonic, extension_name(row.extension));
+    std::printf("%s{\"name\":\"%s\",\"extension\":\"%s\"}", i > 1 ? "," : "", row.mnemonic,
+                extension_name(row.extension));
   }
   std::printf("]}\n");
 }
 
-// What is counted stands in code that can be reached, because every unit can; a unit that a branch always skips counts
-// too.
+// What is counted stands in code that can be reached, because every unit can; a unit that a branch always
+// skips counts too.
 void print_coverage(const std::vector<Program>& programs, const IsaOptions& isa) {
   struct Row {
     const char* name;
@@ -130,9 +143,11 @@ void print_coverage(const std::vector<Program>& programs, const IsaOptions& isa)
   };
   std::vector<Row> rows;
   for (u32 i = 0; i < kOpCount; i++)
-    rows.push_back({info(static_cast<Op>(i)).mnemonic, extension_name(info(static_cast<Op>(i)).extension), 0});
+    rows.push_back(
+        {info(static_cast<Op>(i)).mnemonic, extension_name(info(static_cast<Op>(i)).extension), 0});
   const size_t first_compressed = rows.size();
-#define CINSN(name, mnemonic, needs, format, mask, match, base) rows.push_back({mnemonic, extension_name(Extension::C), 0});
+#define CINSN(name, mnemonic, needs, format, mask, match, base) \
+  rows.push_back({mnemonic, extension_name(Extension::C), 0});
 #include "isa/compressed.inc"
 #undef CINSN
   std::vector<u32> starts;
@@ -149,8 +164,8 @@ void print_coverage(const std::vector<Program>& programs, const IsaOptions& isa)
     }
   }
   for (size_t row = 1; row < rows.size(); row++)
-    std::printf("%s{\"name\":\"%s\",\"extension\":\"%s\",\"count\":%llu}", row == 1 ? "[" : ",", rows[row].name,
-                rows[row].extension, static_cast<unsigned long long>(rows[row].count));
+    std::printf("%s{\"name\":\"%s\",\"extension\":\"%s\",\"count\":%llu}", row == 1 ? "[" : ",",
+                rows[row].name, rows[row].extension, static_cast<unsigned long long>(rows[row].count));
   std::printf("]\n");
 }
 
@@ -161,9 +176,11 @@ void print_listing(const Program& program, const Options& options, u64 body) {
               ull{options.program.seed}, kXNames[program.base_register], program.base_offset,
               options.program.level == Level::machine ? ", mode " : "",
               options.program.level == Level::machine ? kModes[program.mode] : "");
-  for (u32 i = 1; i < 32; i++) std::printf("%5s %016llx%s", kXNames[i], ull{program.x[i]}, i % 4 == 0 ? "\n" : " ");
+  for (u32 i = 1; i < 32; i++)
+    std::printf("%5s %016llx%s", kXNames[i], ull{program.x[i]}, i % 4 == 0 ? "\n" : " ");
   std::printf("\n");
-  for (u32 i = 0; i < 32; i++) std::printf("%5s %016llx%s", kFNames[i], ull{program.f[i]}, i % 4 == 3 ? "\n" : " ");
+  for (u32 i = 0; i < 32; i++)
+    std::printf("%5s %016llx%s", kFNames[i], ull{program.f[i]}, i % 4 == 3 ? "\n" : " ");
   std::printf(" fcsr %llx\n", ull{program.fcsr});
   for (u32 i = 0; i < slot::kConstantCount; i++)
     std::printf("%5d %016llx%s", static_cast<int>(slot::kConstants + 8 * i) - program.base_offset,
@@ -176,7 +193,8 @@ void print_listing(const Program& program, const Options& options, u64 body) {
       const u32 word = low | (at / 2 + 1 < code.size() ? u32{code[at / 2 + 1]} << 16 : 0);
       const unsigned length = instruction_length(static_cast<u16>(low));
       const std::string text = disassemble(length == 2 ? low : word, body + at, options.program.isa);
-      std::printf("%4zu  %llx  %0*x  %s\n", unit, ull{body + at}, length == 2 ? 4 : 8, length == 2 ? low : word, text.c_str());
+      std::printf("%4zu  %llx  %0*x  %s\n", unit, ull{body + at}, length == 2 ? 4 : 8,
+                  length == 2 ? low : word, text.c_str());
       at += length;
     }
   }
@@ -189,18 +207,21 @@ int main_program(int argc, char** argv) {
     return 0;
   }
   std::vector<Program> programs;
-  for (u64 i = 0; i < options.count; i++) programs.push_back(make_program(options.program, options.first + i));
+  for (u64 i = 0; i < options.count; i++)
+    programs.push_back(make_program(options.program, options.first + i));
   if (options.coverage) print_coverage(programs, options.program.isa);
-  if (options.machine_elf.empty() && options.process_elf.empty() && !options.listing && !options.slot) return 0;
+  if (options.machine_elf.empty() && options.process_elf.empty() && !options.listing && !options.slot)
+    return 0;
   const Image image = build_image(programs, options.program.level, options.dropped);
   if (!options.machine_elf.empty()) write_file(options.machine_elf, image.for_machine);
   if (!options.process_elf.empty()) write_file(options.process_elf, image.for_process);
   if (options.slot)
     std::printf(
-        "{\"bytes\":%u,\"scratch\":%u,\"constants\":%u,\"x\":%u,\"f\":%u,\"fcsr\":%u,\"traps\":%u,\"hash\":%u,"
+        "{\"bytes\":%u,\"scratch\":%u,\"constants\":%u,\"x\":%u,\"f\":%u,\"fcsr\":%u,\"traps\":%u,\"hash\":%"
+        "u,"
         "\"log\":%u,\"logEntries\":%u,\"output\":%llu,\"ram\":%llu,\"units\":%zu}\n",
-        slot::kBytes, slot::kScratch, slot::kConstants, slot::kX, slot::kF, slot::kFcsr, slot::kTraps, slot::kTrapHash,
-        slot::kTrapLog, slot::kTrapLogEntries, static_cast<unsigned long long>(image.output),
+        slot::kBytes, slot::kScratch, slot::kConstants, slot::kX, slot::kF, slot::kFcsr, slot::kTraps,
+        slot::kTrapHash, slot::kTrapLog, slot::kTrapLogEntries, static_cast<unsigned long long>(image.output),
         static_cast<unsigned long long>(kStub), programs.empty() ? 0 : programs[0].units.size());
   if (options.listing)
     for (size_t i = 0; i < programs.size(); i++) print_listing(programs[i], options, image.bodies[i]);

@@ -24,8 +24,9 @@ void csr_op(Assembler& a, Op op, u32 csr, Reg rs1, Reg rd = zero) {
 }
 
 void common_setup(Assembler& a) {
-  // One hart runs the programs. QEMU with more than one executes atomics as such, and reports their misalignment as
-  // the specification says; alone, it takes them apart into a load, which faults first, and a store.
+  // One hart runs the programs. QEMU with more than one executes atomics as such, and reports their
+  // misalignment as the specification says; alone, it takes them apart into a load, which faults first, and a
+  // store.
   const auto first = a.label();
   a.csrr(t0, kCsrMhartid);
   a.beq(t0, zero, first);
@@ -111,11 +112,12 @@ std::vector<u32> user_stub() {
   return words;
 }
 
-// Saves t0 to t4, records the trap in the current program's slot, and goes on behind the instruction, in the program's
-// own mode. Calls with kMagic start the next program or end everything.
+// Saves t0 to t4, records the trap in the current program's slot, and goes on behind the instruction, in the
+// program's own mode. Calls with kMagic start the next program or end everything.
 std::vector<u32> machine_stub() {
   Assembler a(kStub);
-  const auto handler = a.label(), record = a.label(), no_entry = a.label(), resume = a.label(), leave = a.label();
+  const auto handler = a.label(), record = a.label(), no_entry = a.label(), resume = a.label(),
+             leave = a.label();
   const auto finish = a.label(), short_one = a.label(), interrupt = a.label();
   common_setup(a);
   a.li(t0, kSaveArea);
@@ -236,7 +238,8 @@ class Text {
   std::vector<u16> halves_;
 };
 
-// From the slot's contents to the registers, the program, and back. At most kAround bytes without the program.
+// From the slot's contents to the registers, the program, and back. At most kAround bytes without the
+// program.
 constexpr u64 kAround = 4 * 160;
 
 u64 place(Text& text, const Program& p, Level level, u64 slot_at, std::span<const u16> body) {
@@ -291,7 +294,9 @@ void place_end(Text& text, Level level, u64 output, u64 bytes) {
 
 std::vector<u8> initial_slot(const Program& p) {
   std::vector<u8> bytes(slot::kBytes);
-  const auto put = [&](u32 at, const u64* from, size_t count) { std::memcpy(bytes.data() + at, from, 8 * count); };
+  const auto put = [&](u32 at, const u64* from, size_t count) {
+    std::memcpy(bytes.data() + at, from, 8 * count);
+  };
   put(slot::kScratch, p.scratch, std::size(p.scratch));
   put(slot::kConstants, p.constants, std::size(p.constants));
   put(slot::kX, p.x, 32);
@@ -312,8 +317,8 @@ std::vector<u8> build_elf(std::span<const Segment> segments, u64 entry) {
   std::vector<u8> file(kPage);
   std::vector<elf::ProgramHeader> headers;
   for (const Segment& segment : segments) {
-    headers.push_back({elf::kSegmentLoad, 7, file.size(), segment.address, segment.address, segment.bytes.size(),
-                       segment.bytes.size(), kPage});
+    headers.push_back({elf::kSegmentLoad, 7, file.size(), segment.address, segment.address,
+                       segment.bytes.size(), segment.bytes.size(), kPage});
     file.insert(file.end(), segment.bytes.begin(), segment.bytes.end());
     file.resize(align_up(file.size(), kPage));
   }
@@ -384,7 +389,8 @@ Image build_image(std::span<const Program> programs, Level level, const std::vec
   std::vector<u8> stub_page(4096);
   std::memcpy(stub_page.data(), stub.data(), 4 * stub.size());
   const auto* text_bytes_at = reinterpret_cast<const u8*>(text.halves().data());
-  const Segment segments[] = {{kStub, stub_page}, {kText, {text_bytes_at, 2 * text.halves().size()}}, {image.output, output}};
+  const Segment segments[] = {
+      {kStub, stub_page}, {kText, {text_bytes_at, 2 * text.halves().size()}}, {image.output, output}};
   image.for_machine = build_elf(segments, kStub);
   image.for_process = build_elf(segments, kText);
   return image;

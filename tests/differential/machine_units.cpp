@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Units for programs below the trap handler: what traps, and what needs a privilege that the program may not have. Left
-// out are the things that the specification leaves open and the references decide differently; each is said where.
+// Units for programs below the trap handler: what traps, and what needs a privilege that the program may not
+// have. Left out are the things that the specification leaves open and the references decide differently;
+// each is said where.
 #include "differential/builder.h"
 #include "hart/csr.h"
 
@@ -15,16 +16,18 @@ constexpr i64 kFsBits = 0x6000;
 // An sret further up may have left the program's own mode; any trap returns to it.
 void Builder::own_mode() { emit(Op::ecall, {}); }
 
-// Encodings that no extension gives a meaning to. (Any word that our decoder refuses would include those of extensions
-// that only the reference has.)
+// Encodings that no extension gives a meaning to. (Any word that our decoder refuses would include those of
+// extensions that only the reference has.)
 void Builder::illegal_word() {
   switch (random_.below(7)) {
     case 0: emit_half(0); break;
     case 1: unit().items.push_back({.bits = 0xffff'ffff}); break;
-    case 2: emit_half(0x8002); break;                                       // c.jr x0
-    case 3: emit_half(0x4002 | (random_.below(32) << 2)); break;            // c.lwsp x0
-    case 4: unit().items.push_back({.bits = 0x7003}); break;               // LOAD with funct3 7
-    case 5: emit(Op::csrrw, {.rd = destination(), .rs1 = random_.below(32), .csr = 0xc00}); break;  // read-only
+    case 2: emit_half(0x8002); break;                             // c.jr x0
+    case 3: emit_half(0x4002 | (random_.below(32) << 2)); break;  // c.lwsp x0
+    case 4: unit().items.push_back({.bits = 0x7003}); break;      // LOAD with funct3 7
+    case 5:
+      emit(Op::csrrw, {.rd = destination(), .rs1 = random_.below(32), .csr = 0xc00});
+      break;                                                                         // read-only
     default: emit(Op::csrrs, {.rd = destination(), .rs1 = 0, .csr = 0x5c0}); break;  // custom, not there
   }
 }
@@ -37,7 +40,8 @@ void Builder::supervisor_call() {
   }
 }
 
-// Loads and stores where neither RAM nor a device is. Atomics are left out: QEMU reports a load's fault for them.
+// Loads and stores where neither RAM nor a device is. Atomics are left out: QEMU reports a load's fault for
+// them.
 void Builder::bad_address() {
   const u32 r = other_destination(0);
   emit(Op::addi, {.rd = r, .imm = static_cast<i64>(random_.between(1, 255))});
@@ -64,7 +68,8 @@ void Builder::privileged_return() {
   if (legal) emit(machine ? Op::mret : Op::sret, {});
 }
 
-// Registers whose legal values the specification fixes. Written, read back, and for the dangerous ones only read.
+// Registers whose legal values the specification fixes. Written, read back, and for the dangerous ones only
+// read.
 void Builder::control_register() {
   static constexpr u32 kFree[] = {kCsrSscratch, kCsrSepc, kCsrStval, kCsrMtval, kCsrMepc};
   static constexpr Op kOps[] = {Op::csrrw, Op::csrrs, Op::csrrc, Op::csrrwi, Op::csrrsi, Op::csrrci};
@@ -84,8 +89,11 @@ void Builder::float_off() {
   emit(Op::lui, {.rd = r, .imm = kFsBits >> 12});
   emit(Op::csrrc, {.rs1 = r, .csr = kCsrSstatus});
   const Op op = floating_[random_.below(static_cast<u32>(floating_.size()))];
-  emit(op, {.rd = info(op).writes_x() ? other_destination(r) : random_.below(32), .rs1 = random_.below(32),
-            .rs2 = random_.below(32), .rs3 = random_.below(32), .rm = random_.below(5)});
+  emit(op, {.rd = info(op).writes_x() ? other_destination(r) : random_.below(32),
+            .rs1 = random_.below(32),
+            .rs2 = random_.below(32),
+            .rs3 = random_.below(32),
+            .rm = random_.below(5)});
   emit(Op::csrrs, {.csr = kCsrFrm});
   emit(Op::csrrs, {.rs1 = r, .csr = kCsrSstatus});
 }
@@ -108,8 +116,8 @@ void Builder::privileged_plain() {
   software_interrupt(true);
 }
 
-// Only for programs in M-mode, which can make one pending. With mstatus.MIE off, a pending and enabled interrupt just
-// ends a wait; with it on, the interrupt is taken at once, and the handler clears it.
+// Only for programs in M-mode, which can make one pending. With mstatus.MIE off, a pending and enabled
+// interrupt just ends a wait; with it on, the interrupt is taken at once, and the handler clears it.
 void Builder::software_interrupt(bool wait) {
   own_mode();
   emit(wait ? Op::csrrci : Op::csrrsi, {.rs1 = 8, .csr = kCsrMstatus});

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A random guest program: initial registers, constants and memory, and a list of units. A unit is a few instructions
-// that stay together (an address and its access, LR and SC); branches go from unit to unit, so that a failing program
-// can be reduced by leaving units out. Everything follows from (seed, index, options). Single-threaded.
+// A random guest program: initial registers, constants and memory, and a list of units. A unit is a few
+// instructions that stay together (an address and its access, LR and SC); branches go from unit to unit, so
+// that a failing program can be reduced by leaving units out. Everything follows from (seed, index, options).
+// Single-threaded.
 //
 // The conventions that make a program end and its accesses hit its own memory:
 //   - the base register points into the program's slot and is never a destination;
 //   - branches go forward, except at the end of a loop, whose counter nothing else in the loop writes;
 //   - an LR is followed by its SC, without another memory access between them;
-//   - at level user nothing traps: reserved rounding modes are not used and never stay in frm, atomics are aligned.
+//   - at level user nothing traps: reserved rounding modes are not used and never stay in frm, atomics are
+//   aligned.
 #pragma once
 
 #include <string>
@@ -30,8 +32,8 @@ inline constexpr u32 kConstants = kScratch + kScratchBytes, kConstantCount = 48;
 inline constexpr u32 kX = kConstants + 8 * kConstantCount;
 inline constexpr u32 kF = kX + 8 * 32;
 inline constexpr u32 kFcsr = kF + 8 * 32;
-inline constexpr u32 kTraps = kFcsr + 8;      // how many
-inline constexpr u32 kTrapHash = kTraps + 8;  // of all of them
+inline constexpr u32 kTraps = kFcsr + 8;                                                   // how many
+inline constexpr u32 kTrapHash = kTraps + 8;                                               // of all of them
 inline constexpr u32 kTrapLog = kTrapHash + 8, kTrapLogEntries = 9, kTrapEntryBytes = 24;  // cause, tval, epc
 inline constexpr u32 kBytes = 1664;
 static_assert(kBytes >= kTrapLog + kTrapLogEntries * kTrapEntryBytes && kBytes % 64 == 0);
@@ -87,8 +89,8 @@ struct ProgramOptions {
 
 Program make_program(const ProgramOptions& options, u64 index);
 
-// The instructions of all units but those in `dropped`, with branches resolved; `starts` receives the offset in bytes
-// of each unit and of the end. Branches to dropped units go to the next one that is there.
+// The instructions of all units but those in `dropped`, with branches resolved; `starts` receives the offset
+// in bytes of each unit and of the end. Branches to dropped units go to the next one that is there.
 std::vector<u16> lay_out(const Program& program, const std::vector<bool>& dropped, std::vector<u32>& starts);
 
 }  // namespace hartwood::differential
