@@ -10,7 +10,7 @@ export const parts = [
   { name: 'tools', command: 'node --test tools/test/*.test.mjs', needs: ['packages'] },
   { name: 'types', command: 'for p in web workers .; do node_modules/.bin/tsc -p $p || exit 1; done', needs: ['modules', 'layout'] },
   { name: 'native', command: 'build/native/hartwood_tests --gtest_brief=1', needs: ['native'], minutes: 15 },
-  { name: 'sanitizers', command: 'build/asan/hartwood_tests --gtest_brief=1', needs: ['asan'], minutes: 20, long: true },
+  { name: 'sanitizers', command: 'build/asan/hartwood_tests --gtest_brief=1', needs: ['asan'], minutes: 20 },
   { name: 'wasm', command: 'node build/wasm/hartwood_tests.cjs --gtest_brief=1', needs: ['wasm'], minutes: 15 },
   { name: 'boot', command: 'node --test tests/boot/native-boot.mjs', needs: ['native', 'kernel', 'initramfs', 'debian'], minutes: 10 },
   { name: 'front', command: 'node --test web/test/*.test.ts workers/test/*.test.ts', needs: ['modules', 'layout', 'core', 'kernel', 'initramfs'] },
