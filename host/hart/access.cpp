@@ -140,7 +140,7 @@ bool Hart::store_slow(u64 va, unsigned size, u64 value) {
   return true;
 }
 
-bool Hart::atomic_address(u64 va, unsigned size, Access access, Pa& pa) {
+bool Hart::atomic_address_slow(u64 va, unsigned size, Access access, Pa& pa) {
   if (va % size != 0)
     return fail(access == Access::load ? Cause::load_misaligned : Cause::store_misaligned, va);
   if (!access_page(va, size, access, pa)) return false;

@@ -58,13 +58,20 @@ struct Eval : EvalArithmetic {
 
   template <class T>
   Value load(u64 va) {
-    u64 value;
-    if (!hart.load_slow(va, sizeof(T), value)) return {false, 0};
+    u64 value, offset;
+    if (hart.probe<sizeof(T)>(hart.loop_.read_table, va, offset)) [[likely]]
+      value = load_le<T>(hart.loop_.ram + static_cast<uintptr_t>(offset));
+    else if (!hart.load_slow(va, sizeof(T), value)) return {false, 0};
     if constexpr (std::is_signed_v<T>) return {true, static_cast<u64>(static_cast<i64>(static_cast<T>(value)))};
     return {true, value};
   }
   template <class T>
   bool store(u64 va, u64 value) {
+    u64 offset;
+    if (hart.probe<sizeof(T)>(hart.loop_.write_table, va, offset)) [[likely]] {
+      store_le<T>(hart.loop_.ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
+      return true;
+    }
     return hart.store_slow(va, sizeof(T), value);
   }
 
@@ -77,7 +84,7 @@ struct Eval : EvalArithmetic {
   Value amo(semantics::AmoKind kind, u64 va, u64 operand) {
     using U = std::make_unsigned_t<T>;
     Pa pa;
-    if (!hart.atomic_address(va, sizeof(T), Access::store, pa)) return {false, 0};
+    if (!hart.atomic_address<sizeof(T)>(va, Access::store, pa)) return {false, 0};
     GuestMemory& memory = hart.parts_.memory;
     U old = memory.atomic_load<U>(pa);
     while (!memory.compare_exchange<U>(
@@ -90,7 +97,7 @@ struct Eval : EvalArithmetic {
   Value load_reserved(u64 va) {
     using U = std::make_unsigned_t<T>;
     Pa pa;
-    if (!hart.atomic_address(va, sizeof(T), Access::load, pa)) return {false, 0};
+    if (!hart.atomic_address<sizeof(T)>(va, Access::load, pa)) return {false, 0};
     const U value = hart.parts_.memory.atomic_load<U>(pa);
     state.reserved = true;
     state.reserved_size = sizeof(T);
@@ -103,7 +110,7 @@ struct Eval : EvalArithmetic {
     using U = std::make_unsigned_t<T>;
     const bool reserved = state.reserved;
     Pa pa;
-    if (!hart.atomic_address(va, sizeof(T), Access::store, pa)) return {false, 0};
+    if (!hart.atomic_address<sizeof(T)>(va, Access::store, pa)) return {false, 0};
     state.reserved = false;
     if (!reserved || state.reserved_pa != pa.value || state.reserved_size != sizeof(T)) return {true, 1};
     U expected = static_cast<U>(state.reserved_value);
@@ -115,7 +122,7 @@ struct Eval : EvalArithmetic {
   Value compare_and_swap(u64 va, u64 expected, u64 desired) {
     using U = std::make_unsigned_t<T>;
     Pa pa;
-    if (!hart.atomic_address(va, sizeof(T), Access::store, pa)) return {false, 0};
+    if (!hart.atomic_address<sizeof(T)>(va, Access::store, pa)) return {false, 0};
     U seen = static_cast<U>(expected);
     hart.parts_.memory.compare_exchange<U>(pa, seen, static_cast<U>(desired));
     return {true, extended(static_cast<T>(seen))};
@@ -123,7 +130,7 @@ struct Eval : EvalArithmetic {
   bool compare_and_swap_pair() {
     const u64 va = rs1();
     Pa pa;
-    if (!hart.atomic_address(va, 16, Access::store, pa)) return false;
+    if (!hart.atomic_address<16>(va, Access::store, pa)) return false;
     const bool sink = insn.rd == kSinkRegister;
     const u64 expected_low = sink ? 0 : state.x[insn.rd], expected_high = sink ? 0 : state.x[insn.rd + 1];
     const u32 rs2 = insn.rs2();

@@ -111,6 +111,8 @@ class Hart final : public FenceTarget {
   void interpret(u32 steps);
   void interpret_traced(u32 steps);
   DecodedPage* fetch_page(u64 pc);
+  // The TLB tables of the current translation context into loop_.
+  void select_tables();
 
   // execute.cpp
   enum class Flow : u8 { next, jump, trap, leave };
@@ -126,7 +128,16 @@ class Hart final : public FenceTarget {
   bool memory_in_two_pages(u64 va, unsigned first, unsigned size, Access access, Pa& low, Pa& high);
   bool physical_load(Pa pa, u64 va, unsigned size, u64& value);
   bool physical_store(Pa pa, u64 va, unsigned size, u64 value);
-  bool atomic_address(u64 va, unsigned size, Access access, Pa& pa);
+  template <unsigned kSize>
+  bool atomic_address(u64 va, Access access, Pa& pa) {
+    u64 offset;
+    if (probe<kSize>(access == Access::load ? loop_.read_table : loop_.write_table, va, offset)) [[likely]] {
+      pa = Pa(kRamBase + offset);
+      return true;
+    }
+    return atomic_address_slow(va, kSize, access, pa);
+  }
+  bool atomic_address_slow(u64 va, unsigned size, Access access, Pa& pa);
   bool zero_block(u64 va);
   void note_tohost(Pa pa);
   TlbContext data_context() const;
@@ -192,6 +203,13 @@ class Hart final : public FenceTarget {
     DecodedPage* page = nullptr;
   };
   Loop loop_;
+  // The offset in RAM of an access of kSize bytes, and whether the table has it; see tlb.h.
+  template <unsigned kSize>
+  [[gnu::always_inline]] bool probe(const u8* table, u64 va, u64& offset) const {
+    const u64 entry = *reinterpret_cast<const u64*>(table + (static_cast<u32>(va >> (kPageShift - 3)) & loop_.table_mask));
+    offset = va ^ entry;
+    return (offset & (loop_.outside_ram | (kSize - 1))) == 0;
+  }
 };
 
 }  // namespace hartwood

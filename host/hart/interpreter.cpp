@@ -68,8 +68,18 @@ Hart::Flow Hart::execute_straddling(u64 pc, u32 low_half, u64& target) {
   return execute(to_slot(decode(word, options_.isa)), pc, 4, word, target);
 }
 
+void Hart::select_tables() {
+  const Tlb::Tables tables = tlb_.tables(data_context());
+  loop_.read_table = reinterpret_cast<const u8*>(tables.read);
+  loop_.write_table = reinterpret_cast<const u8*>(tables.write);
+  loop_.table_mask = tlb_.index_mask() << 3;
+  loop_.ram = parts_.memory.ram();
+  loop_.outside_ram = ~(parts_.memory.size() - 1);
+}
+
 // One instruction at a time through execute(), with the tracer told before each.
 void Hart::interpret_traced(u32 steps) {
+  select_tables();
   while (steps-- != 0 && !leave_) {
     const u64 pc = state_.pc;
     u16 low = 0, high = 0;
@@ -125,9 +135,7 @@ struct Fast : EvalArithmetic {
   // The offset in RAM of an access, and whether it hit.
   template <class T>
   HW_INLINE bool probe(const u8* table, u64 va, u64& offset) const {
-    const u64 entry = *reinterpret_cast<const u64*>(table + (static_cast<u32>(va >> (kPageShift - 3)) & hart->loop_.table_mask));
-    offset = va ^ entry;
-    return (offset & (hart->loop_.outside_ram | (sizeof(T) - 1))) == 0;
+    return hart->probe<sizeof(T)>(table, va, offset);
   }
   template <class T>
   HW_INLINE static u64 extend(u64 value) {
@@ -155,6 +163,34 @@ struct Fast : EvalArithmetic {
     return result.ok;
   }
 
+  // Floating point. What these refuse is executed by the full context, which knows how to trap.
+  HW_INLINE bool fp_begin() const { return (hart->state_.mstatus & mstatus::kFs) != 0; }
+  HW_INLINE bool rounding(fp::Rm& rm) const {
+    const u8 field = insn().rm();
+    const u8 mode = field == 7 ? hart->state_.frm : field;
+    rm = static_cast<fp::Rm>(mode);
+    return mode <= 4;
+  }
+  HW_INLINE u64 fs_raw(int which) const {
+    return hart->state_.f[which == 1 ? insn().rs1 : which == 2 ? slot[4] : slot[5]];
+  }
+  template <class F>
+  HW_INLINE fp::BitsOf<F> fs(int which) const {
+    if constexpr (sizeof(fp::BitsOf<F>) == 8) return fs_raw(which);
+    else return fp::unbox32(fs_raw(which));
+  }
+  template <class F>
+  HW_INLINE bool fd(fp::BitsOf<F> value) {
+    if constexpr (sizeof(value) == 8) hart->state_.f[insn().rd] = value;
+    else hart->state_.f[insn().rd] = fp::box32(value);
+    hart->state_.mstatus |= mstatus::kFs;
+    return true;
+  }
+  HW_INLINE u64 store_fs2() const { return hart->state_.f[insn().rd]; }
+  HW_INLINE u8& flags() { return hart->state_.fflags; }
+  HW_INLINE void flags_done() { hart->state_.mstatus |= mstatus::kFs; }
+  HW_INLINE static u64 constant(u64 v) { return v; }
+
  private:
   // Out of line, and by value: the address of the context stays with the loop.
   struct SlowStore {
@@ -175,12 +211,7 @@ struct Fast : EvalArithmetic {
 
 void Hart::interpret(u32 steps) {
   HartState& state = state_;
-  const Tlb::Tables tables = tlb_.tables(data_context());
-  loop_.read_table = reinterpret_cast<const u8*>(tables.read);
-  loop_.write_table = reinterpret_cast<const u8*>(tables.write);
-  loop_.table_mask = tlb_.index_mask() << 3;
-  loop_.ram = parts_.memory.ram();
-  loop_.outside_ram = ~(parts_.memory.size() - 1);
+  select_tables();
   Fast c;
   c.hart = this;
   c.budget = steps;
@@ -377,6 +408,53 @@ enter_page:
       HW_STORE(sw, 4, 0)
       HW_STORE(sd, 4, 0)
 
+
+// Floating point: with the unit off, or a reserved rounding mode, execute() raises the trap.
+#define HW_FP_LOAD(name, bytes, base)     \
+  case base + static_cast<u16>(Op::name): \
+    if (!c.fp_begin()) goto cold;         \
+    if (!semantics::name(c)) goto trapped; \
+    c.slot += (bytes)*kSlotScale;         \
+    continue;
+#define HW_FP_STORE(name, bytes, base)    \
+  case base + static_cast<u16>(Op::name): \
+    if (!c.fp_begin()) goto cold;         \
+    if (!semantics::name(c)) goto trapped; \
+    if (c.left) goto left_after;          \
+    c.slot += (bytes)*kSlotScale;         \
+    continue;
+#define HW_FP(name)                       \
+  case static_cast<u16>(Op::name):        \
+    if (!semantics::name(c)) goto cold;   \
+    c.slot += 4 * kSlotScale;             \
+    continue;
+      HW_FP_LOAD(fld, 2, kCompact)
+      HW_FP_LOAD(fld, 4, 0)
+      HW_FP_LOAD(flw, 4, 0)
+      HW_FP_STORE(fsd, 2, kCompact)
+      HW_FP_STORE(fsd, 4, 0)
+      HW_FP_STORE(fsw, 4, 0)
+      HW_FP(fadd_d)
+      HW_FP(fsub_d)
+      HW_FP(fmul_d)
+      HW_FP(fdiv_d)
+      HW_FP(fmadd_d)
+      HW_FP(fmsub_d)
+      HW_FP(fnmsub_d)
+      HW_FP(fnmadd_d)
+      HW_FP(fsgnj_d)
+      HW_FP(fsgnjn_d)
+      HW_FP(fsgnjx_d)
+      HW_FP(fmv_d_x)
+      HW_FP(fmv_x_d)
+      HW_FP(feq_d)
+      HW_FP(flt_d)
+      HW_FP(fle_d)
+      HW_FP(fadd_s)
+      HW_FP(fsub_s)
+      HW_FP(fmul_s)
+      HW_FP(fmadd_s)
+
       case kSlotUndecoded:
         c.budget++;
         code_.decode_slot(*loop_.page, static_cast<u32>((c.slot - loop_.first) >> 3));
@@ -385,7 +463,8 @@ enter_page:
         c.budget++;
         HW_SYNC_PC();
         goto enter_page;
-      default: {
+      default:
+      cold: {
         HW_SYNC_PC();
         sync_retired(c.budget + 1);
         const u32 at = static_cast<u32>(pc & kPageMask);
