@@ -30,6 +30,7 @@ TlbContext Hart::data_context() const {
 
 // Translates [va, va + size), which lies in one page, and enters the page into the TLB where that is possible.
 bool Hart::access_page(u64 va, unsigned size, Access access, Pa& pa) {
+  state_.count(access == Access::store ? HpmEvent::store_misses : HpmEvent::load_misses);
   const Privilege privilege = effective_privilege(state_, access);
   Translation translation;
   if (!translate(state_, parts_.memory, va, size, access, privilege, translation, trap_)) return false;

@@ -3,6 +3,8 @@
 // [priv: Control and Status Registers (CSRs); Machine-Level CSRs; Supervisor CSRs]
 #include "hart/csr.h"
 
+#include <iterator>
+
 #include "base/bits.h"
 #include "hart/hart.h"
 
@@ -49,11 +51,37 @@ bool Hart::counter_allowed(u32 number) const {
 
 void Hart::write_counter_inhibit(u64 value) {
   const u64 now = state_.retired;
-  const u64 changed = (state_.mcountinhibit ^ value) & 5;
+  value &= kCountersThatStop;
+  const u64 changed = state_.mcountinhibit ^ value;
   // A stopped counter keeps its value itself, a running one the difference to what was retired.
   if (changed & 1) state_.mcycle_base += value & 1 ? now : u64{0} - now;
   if (changed & 4) state_.minstret_base += value & 4 ? now : u64{0} - now;
-  state_.mcountinhibit = value & 5;
+  for (u32 i = 0; i < kHpmCounters; i++) {
+    const u64 count = hpm_count(i);
+    if (bit(changed, 3 + i)) state_.hpm_base[i] += bit(value, 3 + i) ? count : u64{0} - count;
+  }
+  state_.mcountinhibit = value;
+}
+
+// How often the event of a counter has happened. [priv: Hardware Performance Monitor]
+u64 Hart::hpm_count(u32 counter) const {
+  const HpmEvent event = state_.hpm_event[counter];
+  if (event == HpmEvent::cycles || event == HpmEvent::instructions) return state_.retired;
+  return state_.event_counts[static_cast<unsigned>(event)];
+}
+
+u64 Hart::read_hpm(u32 counter) const {
+  return state_.hpm_base[counter] + (bit(state_.mcountinhibit, 3 + counter) ? 0 : hpm_count(counter));
+}
+
+// The counter keeps its value. A number that is no event selects none.
+void Hart::write_hpm_event(u32 counter, u64 number) {
+  const u64 value = read_hpm(counter);
+  state_.hpm_event[counter] = HpmEvent::none;
+  for (u32 i = 0; i < std::size(kHpmEventNumbers); i++) {
+    if (kHpmEventNumbers[i] == number) state_.hpm_event[counter] = static_cast<HpmEvent>(i);
+  }
+  state_.hpm_base[counter] = value - (bit(state_.mcountinhibit, 3 + counter) ? 0 : hpm_count(counter));
 }
 
 void Hart::write_satp(u64 value) {
@@ -138,11 +166,18 @@ bool Hart::read_csr(u32 number, u64& value) {
       break;
   }
   if (number >= kCsrHpmcounter3 && number <= kCsrHpmcounter31) {
-    value = 0;
+    const u32 counter = number - kCsrHpmcounter3;
+    value = counter < kHpmCounters ? read_hpm(counter) : 0;
     return counter_allowed(number);
   }
-  if ((number >= kCsrMhpmcounter3 && number <= kCsrMhpmcounter31) || (number >= kCsrMhpmevent3 && number <= kCsrMhpmevent31)) {
-    value = 0;
+  if (number >= kCsrMhpmcounter3 && number <= kCsrMhpmcounter31) {
+    const u32 counter = number - kCsrMhpmcounter3;
+    value = counter < kHpmCounters ? read_hpm(counter) : 0;
+    return true;
+  }
+  if (number >= kCsrMhpmevent3 && number <= kCsrMhpmevent31) {
+    const u32 counter = number - kCsrMhpmevent3;
+    value = counter < kHpmCounters ? kHpmEventNumbers[static_cast<unsigned>(s.hpm_event[counter])] : 0;
     return true;
   }
   if (number >= kCsrPmpcfg0 && number <= kCsrPmpcfg15) {
@@ -252,8 +287,17 @@ bool Hart::write_csr(u32 number, u64 value) {
     default:
       break;
   }
-  if ((number >= kCsrMhpmcounter3 && number <= kCsrMhpmcounter31) || (number >= kCsrMhpmevent3 && number <= kCsrMhpmevent31))
+  if (number >= kCsrMhpmcounter3 && number <= kCsrMhpmcounter31) {
+    const u32 counter = number - kCsrMhpmcounter3;
+    if (counter >= kHpmCounters) return true;
+    const bool counts_this = s.hpm_event[counter] >= HpmEvent::cycles;  // the write takes its place, as above
+    s.hpm_base[counter] = value - (bit(s.mcountinhibit, 3 + counter) ? 0 : hpm_count(counter) + (counts_this ? 1 : 0));
     return true;
+  }
+  if (number >= kCsrMhpmevent3 && number <= kCsrMhpmevent31) {
+    if (number - kCsrMhpmevent3 < kHpmCounters) write_hpm_event(number - kCsrMhpmevent3, value);
+    return true;
+  }
   if (number >= kCsrPmpcfg0 && number <= kCsrPmpcfg15) {
     if (number & 1) return false;
     const u32 first = (number - kCsrPmpcfg0) * 4;

@@ -124,10 +124,19 @@ struct Eval : EvalArithmetic {
     Pa pa;
     if (!hart.atomic_address<sizeof(T)>(va, Access::store, pa)) return {false, 0};
     U seen = static_cast<U>(expected);
-    hart.parts_.memory.compare_exchange<U>(pa, seen, static_cast<U>(desired));
+    if (hart.parts_.memory.compare_exchange<U>(pa, seen, static_cast<U>(desired))) hart.note_tohost(pa);
     return {true, extended(static_cast<T>(seen))};
   }
   bool compare_and_swap_pair() {
+    // Alone first, then the address: a fence that is served on the way must not leave us with an old translation.
+    AttentionProtocol& attention = hart.parts_.attention;
+    attention.begin_exclusive(hart.id(), hart);
+    const bool done = compare_and_swap_pair_alone();
+    attention.end_exclusive();
+    hart.leave_ = true;
+    return done && leave();
+  }
+  bool compare_and_swap_pair_alone() {
     const u64 va = rs1();
     Pa pa;
     if (!hart.atomic_address<16>(va, Access::store, pa)) return false;
@@ -137,6 +146,7 @@ struct Eval : EvalArithmetic {
     const u64 desired_low = rs2 == 0 ? 0 : state.x[rs2], desired_high = rs2 == 0 ? 0 : state.x[rs2 + 1];
     u64 low, high;
     hart.parts_.memory.compare_exchange_pair(pa, expected_low, expected_high, desired_low, desired_high, low, high);
+    hart.note_tohost(pa);
     if (!sink) {
       state.x[insn.rd] = low;
       state.x[insn.rd + 1] = high;

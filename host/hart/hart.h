@@ -159,6 +159,9 @@ class Hart final : public FenceTarget {
   void write_mstatus(u64 value, u64 mask);
   bool counter_allowed(u32 number) const;
   void write_counter_inhibit(u64 value);
+  u64 hpm_count(u32 counter) const;
+  u64 read_hpm(u32 counter) const;
+  void write_hpm_event(u32 counter, u64 number);
   void write_satp(u64 value);
   u64 supervisor_interrupts() const { return state_.mideleg; }
   bool stimecmp_enabled() const { return state_.menvcfg >> 63; }

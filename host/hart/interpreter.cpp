@@ -33,6 +33,7 @@ DecodedPage* Hart::fetch_page(u64 pc) {
   FetchEntry& entry = fetch_[(pc >> kPageShift) & (kFetchEntries - 1)];
   if (entry.tag == tag) [[likely]]
     return entry.page;
+  state_.count(HpmEvent::fetch_misses);
   Translation translation;
   GuestMemory& memory = parts_.memory;
   if (!translate(state_, memory, pc, 2, Access::fetch, state_.privilege, translation, trap_)) return nullptr;

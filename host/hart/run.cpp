@@ -175,6 +175,7 @@ bool Hart::handle_attention(Exit& exit) {
   const u32 seen = shared_.attention.load();
   if (seen == 0) return false;
   AttentionProtocol& attention = parts_.attention;
+  if (seen & kAttentionExclusive) attention.yield_to_exclusive(options_.id, *this);
   if (seen & kAttentionFlush) attention.serve_fences(options_.id, *this);
   if (seen & kAttentionInterrupt) {
     attention.take(options_.id, kAttentionInterrupt);
@@ -214,7 +215,8 @@ Hart::Exit Hart::park_and_return(Exit exit) {
   for (;;) {
     parts_.attention.park(options_.id);
     // The re-check: an initiator that saw the hart running has set its bit before this load and sleeps on an answer.
-    if (!(shared_.attention.load() & kAttentionFlush)) return exit;
+    if (!(shared_.attention.load() & (kAttentionFlush | kAttentionExclusive))) return exit;
+    parts_.attention.take(options_.id, kAttentionExclusive);
     parts_.attention.unpark(options_.id, *this);
     parts_.attention.serve_fences(options_.id, *this);
   }

@@ -7,7 +7,7 @@
 namespace hartwood {
 namespace {
 
-constexpr u32 kVersion = 1;
+constexpr u32 kVersion = 2;
 
 // One list of fields for both directions.
 template <class State, class Visit>
@@ -25,6 +25,9 @@ void visit_fields(State& s, Visit visit) {
     visit(*field);
   for (auto& c : s.pmpcfg) visit(c);
   for (auto& a : s.pmpaddr) visit(a);
+  for (auto& e : s.hpm_event) visit(e);
+  for (auto& b : s.hpm_base) visit(b);
+  for (auto& c : s.event_counts) visit(c);
   visit(s.reserved);
   visit(s.reserved_size);
 }
@@ -36,6 +39,9 @@ bool possible(const HartState& s) {
   const bool addresses = ((s.pc | s.mepc | s.sepc) & 1) == 0 && ((s.mtvec | s.stvec) & 2) == 0;
   const bool translation = paging == 0 || (paging >= 8 && paging <= 10);
   constexpr u64 kSupervisors = 1 << kSsi | 1 << kSti | 1 << kSei;
+  for (const HpmEvent event : s.hpm_event) {
+    if (event > HpmEvent::instructions) return false;
+  }
   return modes && addresses && translation && s.frm < 8 && s.fflags < 32 && (s.mideleg & ~kSupervisors) == 0;
 }
 

@@ -10,6 +10,23 @@ namespace hartwood {
 
 inline constexpr unsigned kPmpEntries = 16;
 
+// What a hardware performance counter can count, and its number in mhpmevent. Where SBI's list of events has one, it is
+// that number [sbi: Performance Monitoring Unit Extension, Event: Hardware general; Hardware cache].
+enum class HpmEvent : u8 { none, load_misses, store_misses, fetch_misses, exceptions, interrupts, cycles, instructions };
+inline constexpr u64 kHpmEventNumbers[] = {
+    0,
+    0x1'0019,  // translations of loads that the TLB did not have
+    0x1'001b,  // of stores and AMOs
+    0x1'0021,  // of fetches
+    0x2'0001,  // exceptions taken
+    0x2'0002,  // interrupts taken
+    0x1,       // as mcycle
+    0x2,       // as minstret
+};
+inline constexpr unsigned kCountedEvents = 6;  // those before `cycles` have a count of their own
+inline constexpr unsigned kHpmCounters = 6;    // mhpmcounter3 to mhpmcounter8; the others are read-only zero
+inline constexpr u64 kCountersThatStop = 5 | ((u64{1} << kHpmCounters) - 1) << 3;  // bits of mcountinhibit
+
 struct HartState {
   // x[0] is always 0; predecoded instructions write results for x0 to the sink x[32].
   u64 x[33] = {};
@@ -35,6 +52,10 @@ struct HartState {
   // itself while mcountinhibit stops it.
   u64 mcycle_base = 0, minstret_base = 0;
   u64 retired = 0;  // instructions since reset, exact between instructions
+  HpmEvent hpm_event[kHpmCounters] = {};
+  u64 hpm_base[kHpmCounters] = {};       // as mcycle_base, with the event's count
+  u64 event_counts[kCountedEvents] = {};  // since the machine started, whether a counter counts it or not
+  void count(HpmEvent event) { event_counts[static_cast<unsigned>(event)]++; }
 
   // LR/SC [unpriv: Load-Reserved/Store-Conditional Instructions]: the reservation is the value that was read.
   bool reserved = false;

@@ -8,6 +8,7 @@ namespace hartwood {
 void Hart::enter_trap(u64 cause, u64 tval, u64 epc, bool interrupt) {
   HartState& s = state_;
   traps_++;
+  s.count(interrupt ? HpmEvent::interrupts : HpmEvent::exceptions);
   const u64 code = cause & 63;
   const u64 delegated = interrupt ? s.mideleg : s.medeleg;
   const u64 full_cause = interrupt ? kInterruptCause | code : code;

@@ -9,6 +9,7 @@
 #include "memory/interrupt.h"
 #include "memory/mmio.h"
 #include "shm/attention.h"
+#include "shm/lock.h"
 
 namespace hartwood {
 

@@ -95,13 +95,13 @@ bool GuestMemory::fill(Pa pa, u8 value, u64 bytes) {
 
 void GuestMemory::compare_exchange_pair(Pa pa, u64 expected_low, u64 expected_high, u64 low, u64 high, u64& old_low,
                                         u64& old_high) {
-  Guard guard(pair_lock_);
   note_write(pa, 16);
   std::atomic<u64>& first = word<u64>(pa);
   std::atomic<u64>& second = word<u64>(pa + 8);
   old_low = first.load();
   old_high = second.load();
   if (old_low != expected_low || old_high != expected_high) return;
+  schedule_point();  // where others would come between if they were not parked
   first.store(low);
   second.store(high);
 }

@@ -24,7 +24,6 @@
 #include "base/result.h"
 #include "base/types.h"
 #include "shm/atomic.h"
-#include "shm/lock.h"
 
 namespace hartwood {
 
@@ -98,9 +97,8 @@ class GuestMemory {
     note_write(pa, sizeof(T));
     return word<T>(pa).compare_exchange_strong(expected, desired);
   }
-  // A 16-byte compare-exchange, aligned and in RAM. Neither Wasm nor every native target has one, so it takes a lock of
-  // its own: atomic towards other calls of this function and, by its two word-sized steps, never torn towards a reader of
-  // 8 bytes. Returns what was there.
+  // A 16-byte compare-exchange, aligned and in RAM. Neither Wasm nor every native target has an atomic one: the caller
+  // sees to it that no hart runs meanwhile (AttentionProtocol::begin_exclusive). Returns what was there.
   void compare_exchange_pair(Pa pa, u64 expected_low, u64 expected_high, u64 low, u64 high, u64& old_low, u64& old_high);
 
   template <class T>
@@ -136,7 +134,6 @@ class GuestMemory {
   u8* ram_ = nullptr;
   std::unique_ptr<std::atomic<u8>[]> states_;
   std::unique_ptr<std::atomic<u32>[]> generations_;
-  Lock pair_lock_;
 };
 
 }  // namespace hartwood

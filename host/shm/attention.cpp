@@ -12,8 +12,49 @@ void AttentionProtocol::post(u32 hart, u32 attention_bits) {
 }
 
 void AttentionProtocol::unpark(u32 self, FenceTarget& target) {
-  // Pairs with mark_parked(): either its mark is seen here or its compare-exchange fails.
-  if (shared_.harts[self].park.exchange(kRunning) == kParkedMustFlush) target.flush_everything();
+  Atomic<u32>& park = shared_.harts[self].park;
+  for (;;) {
+    // Pairs with mark_parked(): either its mark is seen here or its compare-exchange fails.
+    if (park.exchange(kRunning) == kParkedMustFlush) target.flush_everything();
+    // Pairs with begin_exclusive(): either its number is seen here or it sees kRunning and waits for us.
+    const u32 alone = shared_.exclusive.load();
+    if (alone == 0 || alone == self + 1) return;
+    park.store(kParked);
+    post(alone - 1, kAttentionAck);
+    while (shared_.exclusive.load() == alone) shared_.exclusive.wait(alone);
+  }
+}
+
+void AttentionProtocol::yield_to_exclusive(u32 self, FenceTarget& own) {
+  take(self, kAttentionExclusive);
+  park(self);
+  unpark(self, own);
+}
+
+void AttentionProtocol::begin_exclusive(u32 self, FenceTarget& own) {
+  // Pairs with unpark(): a hart whose kRunning we do not see below finds our number.
+  for (u32 nobody = 0; !shared_.exclusive.compare_exchange(nobody, self + 1); nobody = 0) yield_to_exclusive(self, own);
+  u32 running = 0;
+  const u32 count = shared_.hart_count.load_relaxed();
+  for (u32 hart = 0; hart < count; hart++) {
+    if (hart == self || shared_.harts[hart].park.load() != kRunning) continue;
+    running |= 1u << hart;
+    post(hart, kAttentionExclusive);
+  }
+  Atomic<u32>& attention = shared_.harts[self].attention;
+  while (running != 0) {
+    // Clear our acknowledgement bit, then look: who parks later sets it again.
+    const u32 seen = take(self, kAttentionAck) & ~u32{kAttentionAck};
+    for (u32 hart = 0; hart < count; hart++) {
+      if (shared_.harts[hart].park.load() != kRunning) running &= ~(1u << hart);
+    }
+    if (running != 0) attention.wait(seen);
+  }
+}
+
+void AttentionProtocol::end_exclusive() {
+  shared_.exclusive.store(0);
+  shared_.exclusive.notify();
 }
 
 u32 AttentionProtocol::sleep(u32 self, FenceTarget& target, u32 wake_bits, i64 timeout_ns) {
@@ -21,7 +62,7 @@ u32 AttentionProtocol::sleep(u32 self, FenceTarget& target, u32 wake_bits, i64 t
   park(self);
   // The re-check: an initiator that saw kRunning has set its bit before this load.
   u32 seen = hart.attention.load();
-  while ((seen & (wake_bits | kAttentionFlush)) == 0) {
+  while ((seen & (wake_bits | kAttentionFlush | kAttentionExclusive)) == 0) {
     const Wake wake = hart.attention.wait(seen, timeout_ns);
     seen = hart.attention.load();
     if (wake == Wake::timed_out) break;
@@ -96,8 +137,9 @@ void AttentionProtocol::remote_fence(u32 initiator, u64 targets, const FenceRequ
       if (static_cast<i32>(served - awaited[target]) >= 0 || mark_parked(target)) waiting &= ~(u64{1} << target);
     }
     if (waiting == 0) break;
-    if (own != nullptr && (seen & kAttentionFlush)) {
-      serve_fences(initiator, *own);
+    if (own != nullptr && (seen & (kAttentionFlush | kAttentionExclusive))) {
+      if (seen & kAttentionExclusive) yield_to_exclusive(initiator, *own);
+      if (seen & kAttentionFlush) serve_fences(initiator, *own);
       continue;
     }
     self.attention.wait(seen);

@@ -17,6 +17,13 @@
 // marked `kParkedMustFlush` instead; it flushes everything before it runs again, and nobody waits for it. The mark is a
 // compare-exchange even where it is already set, because that orders the initiator's writes before the target's unpark.
 //
+// Running alone. What no single atomic of the host can do (a compare-and-swap of 16 bytes) is done while every other
+// hart is parked. The hart stores its number in `exclusive`, then looks at the others' `park` and sets
+// kAttentionExclusive where it finds kRunning; a hart stores kRunning on its way out of parking, then looks at
+// `exclusive`, and parks again if it belongs to somebody else. So one of the two sees the other, and a hart that has
+// seen it sends kAttentionAck. Fences that are asked of a hart meanwhile are served when it goes on; a hart that waits
+// for such a fence parks in its turn, because it executes nothing while it waits.
+//
 // Harts may wait for harts (never for anybody else while they owe an acknowledgement); compiler, io and page may wait
 // for harts.
 #pragma once
@@ -52,7 +59,7 @@ class AttentionProtocol {
 
   // Owner of `self` only. After park() the caller re-checks attention before it sleeps.
   void park(u32 self) { shared_.harts[self].park.store(kParked); }
-  // Back to running; flushes if an initiator marked the hart meanwhile.
+  // Back to running, once no other hart runs alone; flushes if an initiator marked the hart meanwhile.
   void unpark(u32 self, FenceTarget& target);
 
   // Sleeps while parked until an attention bit of `wake_bits` is set or `timeout_ns` (negative: none) passed. Marks the
@@ -65,6 +72,13 @@ class AttentionProtocol {
   // When it returns, no hart of the mask `targets` but `self` holds anything cached from before the call that `request`
   // covers. `initiator` is a hart or kControl; `own` serves requests that arrive meanwhile (null for kControl).
   void remote_fence(u32 initiator, u64 targets, const FenceRequest& request, FenceTarget* own);
+
+  // Between the two calls no other hart executes instructions. Owner of `self` only, running. What it has cached may be
+  // flushed on the way; requests for fences are served after the end, when it looks at its attention word.
+  void begin_exclusive(u32 self, FenceTarget& own);
+  void end_exclusive();
+  // Parks while another hart wants to run alone. Clears kAttentionExclusive first.
+  void yield_to_exclusive(u32 self, FenceTarget& own);
 
   MachineShared& shared() { return shared_; }
 

@@ -24,6 +24,7 @@ enum Attention : u32 {
   kAttentionMail = 1 << 5,       // a message was posted to this hart's worker
   kAttentionStart = 1 << 6,      // the hart's HSM state became start-pending
   kAttentionStep = 1 << 7,       // return after one instruction
+  kAttentionExclusive = 1 << 8,  // a hart wants to run alone: park until it is done
 };
 
 enum ParkState : u32 {
@@ -85,7 +86,8 @@ struct alignas(64) MachineShared {
   Atomic<u64> clock_deadline;// +24 the deadline the clock thread sleeps for, ticks
   Atomic<u32> event;         // +32 counted on every change of `power`; waiters outside the machine sleep here
   Atomic<u32> fatal;         // +36 1: fatal_message holds one of our bugs
-  char fatal_message[472] = {};
+  Atomic<u32> exclusive;     // +40 the hart that runs alone, plus 1; 0: none. Others sleep here until it is done
+  char fatal_message[468] = {};
   HartShared harts[kMaxInitiators];  // the last one is the control thread's: it initiates and never runs
   ByteRing console_output;           // console bytes towards the page
   ByteRing serial_output;            // the 16550's, where it is not the console

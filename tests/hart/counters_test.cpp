@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cycle, time and instret, their machine twins, who may read them, and mcountinhibit.
+// cycle, time and instret, their machine twins, who may read them, the counters of events, and mcountinhibit.
 // [unpriv: "Zicntr" and "Zihpm"; priv: Hardware Performance Monitor; Machine Counter-Enable; Machine
 // Counter-Inhibit]
 #include "hart/rig.h"
@@ -99,6 +99,105 @@ TEST(Counters, StoppedOnesCanBeWritten) {
   EXPECT_EQ(rig.read(kCsrMcycle), 77u);
   const u64 first = rig.read(kCsrMinstret);
   EXPECT_EQ(rig.read(kCsrMinstret), first + 1);
+}
+
+constexpr u64 number_of(HpmEvent event) { return kHpmEventNumbers[static_cast<unsigned>(event)]; }
+constexpr u32 kLastHpm = kHpmCounters - 1;
+
+TEST(Counters, EventNumbersAreKeptOrNone) {
+  Rig rig;
+  for (u32 i = 0; i < 29; i++) {
+    SCOPED_TRACE(i);
+    const bool there = i < kHpmCounters;
+    for (const u64 number : kHpmEventNumbers) EXPECT_EQ(rig.rewritten(kCsrMhpmevent3 + i, number), there ? number : 0);
+    for (const u64 number : {u64{3}, u64{0x1'0018}, ~u64{0}, u64{1} << 63 | 1}) EXPECT_EQ(rig.rewritten(kCsrMhpmevent3 + i, number), 0u);
+    EXPECT_EQ(rig.rewritten(kCsrMhpmcounter3 + i, 55), there ? 55u : 0u);
+    EXPECT_EQ(rig.read(kCsrHpmcounter3 + i), there ? 55u : 0u);
+  }
+  EXPECT_EQ(rig.rewritten(kCsrMcountinhibit, ~u64{0}), 0x1fdu);
+}
+
+TEST(Counters, EventsOfInstructions) {
+  for (const auto& [event, machine] : {std::pair{HpmEvent::cycles, kCsrMcycle}, {HpmEvent::instructions, kCsrMinstret}}) {
+    Rig rig;
+    const u32 counter = kCsrMhpmcounter3 + kLastHpm;
+    rig.write(kCsrMhpmevent3 + kLastHpm, number_of(event));
+    rig.start_at(kCode, {write_of(machine, a1), write_of(counter, a1), read_of(a2, machine), read_of(a3, counter), kNop,
+                         read_of(a4, machine), read_of(a5, counter)});
+    rig.x(a1) = 1000;
+    rig.run(7);
+    EXPECT_EQ(rig.x(a3), 1001u);  // the write took the place of its own count, as mcycle's and minstret's
+    EXPECT_EQ(rig.x(a5) - rig.x(a3), 3u);
+    EXPECT_EQ(rig.x(a4) - rig.x(a2), 3u);
+  }
+}
+
+TEST(Counters, EventsOfTraps) {
+  Rig rig;
+  for (u32 i = 0; i < 2; i++) {
+    rig.write(kCsrMhpmevent3 + i, number_of(i == 0 ? HpmEvent::exceptions : HpmEvent::interrupts));
+    rig.write(kCsrMhpmcounter3 + i, 100);
+  }
+  rig.place(kMachineTrap, {kNop});
+  rig.start_at(kCode, {kEcall});
+  rig.run(1);
+  EXPECT_EQ(rig.read(kCsrMhpmcounter3), 101u);
+  EXPECT_EQ(rig.read(kCsrMhpmcounter3 + 1), 100u);
+  rig.shared().lines.store(u32{1} << kMsi);
+  rig.state().mie = u64{1} << kMsi;
+  rig.state().mstatus |= mstatus::kMie;
+  rig.run(1);
+  rig.shared().lines.store(0);
+  EXPECT_EQ(rig.read(kCsrMhpmcounter3), 101u);
+  EXPECT_EQ(rig.read(kCsrMhpmcounter3 + 1), 101u);
+  // Stopped, it keeps its value and what happens meanwhile is not counted; then it goes on from there.
+  rig.write(kCsrMcountinhibit, u64{1} << 3);
+  rig.start_at(kCode, {kEcall});
+  rig.run(1);
+  EXPECT_EQ(rig.read(kCsrMhpmcounter3), 101u);
+  EXPECT_EQ(rig.rewritten(kCsrMhpmcounter3, 7), 7u);
+  rig.write(kCsrMcountinhibit, 0);
+  EXPECT_EQ(rig.read(kCsrMhpmcounter3), 7u);
+  rig.start_at(kCode, {kEcall});
+  rig.run(1);
+  EXPECT_EQ(rig.read(kCsrMhpmcounter3), 8u);
+  // Another event: the value stays.
+  rig.write(kCsrMhpmevent3, number_of(HpmEvent::interrupts));
+  EXPECT_EQ(rig.read(kCsrMhpmcounter3), 8u);
+  rig.start_at(kCode, {kEcall});
+  rig.run(1);
+  EXPECT_EQ(rig.read(kCsrMhpmcounter3), 8u);
+}
+
+TEST(Counters, EventsOfTranslations) {
+  Rig rig;
+  const HpmEvent events[] = {HpmEvent::load_misses, HpmEvent::store_misses, HpmEvent::fetch_misses};
+  for (u32 i = 0; i < 3; i++) rig.write(kCsrMhpmevent3 + i, number_of(events[i]));
+  const u64 at = kData;
+  u64 before[3];
+  const auto sample = [&] {
+    for (u32 i = 0; i < 3; i++) before[i] = rig.read(kCsrMhpmcounter3 + i);
+  };
+  const auto counted = [&](u32 i) { return rig.read(kCsrMhpmcounter3 + i) - before[i]; };
+  rig.access(Op::ld, at);  // the code of the access itself is known from here on
+  rig.access(Op::sd, at);
+  rig.drop_caches();
+  sample();
+  rig.access(Op::ld, at);
+  EXPECT_EQ(counted(0), 1u);
+  EXPECT_EQ(counted(1), 0u);
+  EXPECT_GE(counted(2), 1u);
+  rig.access(Op::sd, at);
+  EXPECT_EQ(counted(0), 1u);
+  EXPECT_EQ(counted(1), 1u);
+  sample();
+  for (u32 i = 0; i < 10; i++) {
+    rig.access(Op::ld, at + 8 * i);
+    rig.access(Op::sd, at + 8 * i);
+  }
+  // The rig drops what is cached when it reads the registers.
+  EXPECT_EQ(counted(0), 1u);
+  EXPECT_EQ(counted(1), 1u);
 }
 
 TEST(Counters, TimeIsTheClock) {

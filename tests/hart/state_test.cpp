@@ -43,6 +43,11 @@ HartState distinct_state() {
   for (u64* field : {&s.mcause, &s.mtval, &s.mscratch, &s.scause, &s.stval, &s.sscratch, &s.stimecmp,
                      &s.mcycle_base, &s.minstret_base, &s.retired, &s.reserved_value})
     *field = fresh();
+  for (unsigned i = 0; i < kHpmCounters; i++) {
+    s.hpm_event[i] = static_cast<HpmEvent>(i + 1);
+    s.hpm_base[i] = fresh();
+  }
+  for (u64& count : s.event_counts) count = fresh();
   s.mcounteren = 0x1234'5678;
   s.scounteren = 0x8765'4321;
   s.mcountinhibit = 4;
@@ -84,6 +89,9 @@ TEST(HartState, RoundTrip) {
   EXPECT_TRUE(same(&HartState::mcycle_base) && same(&HartState::minstret_base) && same(&HartState::retired));
   EXPECT_TRUE(same(&HartState::reserved) && same(&HartState::reserved_size) && same(&HartState::reserved_pa));
   EXPECT_TRUE(same(&HartState::reserved_value));
+  EXPECT_TRUE(std::equal(std::begin(copy.hpm_event), std::end(copy.hpm_event), original.hpm_event));
+  EXPECT_TRUE(std::equal(std::begin(copy.hpm_base), std::end(copy.hpm_base), original.hpm_base));
+  EXPECT_TRUE(std::equal(std::begin(copy.event_counts), std::end(copy.event_counts), original.event_counts));
   EXPECT_TRUE(std::equal(std::begin(copy.pmpcfg), std::end(copy.pmpcfg), original.pmpcfg));
   EXPECT_TRUE(std::equal(std::begin(copy.pmpaddr), std::end(copy.pmpaddr), original.pmpaddr));
 }

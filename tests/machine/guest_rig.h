@@ -51,6 +51,7 @@ class GuestRig final : public GuestView {
 
   GuestRig(u32 harts, Time time) : clock_(platform_) {
     MachineConfig config;
+    config.zacas = true;
     config.harts = harts;
     config.memory_bytes = kMinRamBytes;
     auto made = Machine::create(config, platform_, *shared_, time == Time::real ? nullptr : &clock_);

@@ -36,6 +36,7 @@ void run_seeds(const GuestProgram& program, u64 longest = 5'000'000) {
 
 TEST(ProgramSeeds, AmoLock) { run_seeds(amo_lock(2, 40)); }
 TEST(ProgramSeeds, ReservedLock) { run_seeds(reserved_lock(3, 20)); }
+TEST(ProgramSeeds, PairCounter) { run_seeds(pair_counter(3, 20)); }
 TEST(ProgramSeeds, InterruptStorm) { run_seeds(interrupt_storm(2, 20, StormWait::sleeps)); }
 // A hart that misses an interrupt hears of it when it next returns to its caller: far too late.
 TEST(ProgramSeeds, InterruptStormWithoutSleep) {

@@ -18,6 +18,10 @@ void run_times(const GuestProgram& program, u32 times) {
 
 TEST(ProgramThreads, AmoLock) { run_times(amo_lock(2, 30'000), 3); }
 TEST(ProgramThreads, ReservedLock) { run_times(reserved_lock(4, 10'000), 3); }
+TEST(ProgramThreads, PairCounter) {
+  run_times(pair_counter(2, 5000), 2);
+  run_times(pair_counter(4, 1000), 2);
+}
 TEST(ProgramThreads, InterruptStorm) { run_times(interrupt_storm(2, 1500, StormWait::sleeps), 3); }
 TEST(ProgramThreads, InterruptStormWithoutSleep) { run_times(interrupt_storm(2, 200, StormWait::spins), 2); }
 TEST(ProgramThreads, InterruptStormWithWritesOfSip) {

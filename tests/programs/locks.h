@@ -71,6 +71,38 @@ inline GuestProgram reserved_lock(u32 harts, u32 rounds) {
   return program;
 }
 
+// Each hart increments two neighbouring doublewords at once by AMOCAS.Q, and the lower one alone by an AMO, which must not
+// fall between the halves of the other.
+inline GuestProgram pair_counter(u32 harts, u32 rounds) {
+  Guest g(harts);
+  g.li(s2, rounds);
+  g.addi(s3, s1, kCounter);
+  const auto loop = g.bound();
+  g.ld(a2, kCounter, s1);
+  g.ld(a3, kCounter + 8, s1);
+  const auto retry = g.bound();
+  g.mv(s4, a2);
+  g.mv(s5, a3);
+  g.addi(a4, a2, 1);
+  g.addi(a5, a3, 1);
+  g.atomic(Op::amocas_q, a2, a4, s3, Guest::both);
+  g.bne(a2, s4, retry);
+  g.bne(a3, s5, retry);
+  g.li(t0, 1);
+  g.amo_at(Op::amoadd_d, zero, t0, kCounter);
+  g.addi(s2, s2, -1);
+  g.bne(s2, zero, loop);
+  g.finish();
+  GuestProgram program = g.program();
+  program.check = [=](GuestView& view) -> std::string {
+    const u64 low = view.peek(kGuestData + kCounter), high = view.peek(kGuestData + kCounter + 8), all = u64{harts} * rounds;
+    if (low == 2 * all && high == all) return {};
+    return format("the halves are %llu and %llu after %llu increments of both", static_cast<unsigned long long>(low),
+                  static_cast<unsigned long long>(high), static_cast<unsigned long long>(all));
+  };
+  return program;
+}
+
 // Each hart reads what time another one has seen, then its own clock, which must not show less.
 inline GuestProgram clock_exchange(u32 harts, u32 rounds) {
   Guest g(harts);

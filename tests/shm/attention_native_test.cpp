@@ -17,7 +17,7 @@ namespace {
 
 constexpr u32 kPages = 4;
 
-enum class Action : u8 { use, fence, interrupt, wait, leave, stop };
+enum class Action : u8 { use, fence, interrupt, wait, leave, stop, alone };
 
 // What a test checks and what its fibers share. Plain data: fibers switch only at shared atomics.
 struct World {
@@ -25,10 +25,12 @@ struct World {
       : harts(count), random(seed ^ 0x5eed), scheduler(seed, options), protocol(*shared) {
     // Each seed has its own mixture: without those that sleep, fences mostly meet harts that have to answer.
     actions = {Action::use, Action::use, Action::fence, Action::fence};
-    for (Action other : {Action::interrupt, Action::wait, Action::leave, Action::stop}) {
+    for (Action other : {Action::interrupt, Action::wait, Action::leave, Action::stop, Action::alone}) {
       if (random.one_in(2)) actions.push_back(other);
+      if (actions.back() == Action::alone) some_run_alone = true;
     }
     for (u32 i = 0; i < harts; i++) shared->harts[i].hsm_state.store(kHsmStarted);
+    shared->hart_count.store(harts);
   }
   void require(bool condition, const std::string& what) {
     if (!condition && failure.empty()) failure = what;
@@ -42,11 +44,13 @@ struct World {
   const u32 harts;
   SeededRandom random;
   std::vector<Action> actions;
+  bool some_run_alone = false;
   SeededScheduler scheduler;
   std::unique_ptr<MachineShared> shared = std::make_unique<MachineShared>();
   AttentionProtocol protocol;
   u64 version[kPages] = {1, 1, 1, 1};
   u64 code_version = 1;
+  u64 pair[2] = {};  // changed by whoever runs alone, in two steps
   Atomic<u32> event{0};
   std::string failure;
 };
@@ -91,6 +95,7 @@ class ModelHart final : public FenceTarget {
         case Action::wait: wait_for_interrupt(); break;
         case Action::leave: leave(); break;
         case Action::stop: stop(); break;
+        case Action::alone: alone(); break;
       }
     }
     finished_.store(1);
@@ -125,7 +130,10 @@ class ModelHart final : public FenceTarget {
     const u64 targets = world_.random.below(1u << world_.harts);
     schedule_point();
     if (own != nullptr && (targets >> initiator & 1)) own->flush(request);
+    // Who waits for a fence parks meanwhile if another hart wants to run alone, and then need not have flushed yet.
+    if (own != nullptr) asleep_ = world_.some_run_alone;
     world_.protocol.remote_fence(initiator, targets, request, own);
+    if (own != nullptr) asleep_ = false;
     for (u32 i = 0; i < world_.harts; i++) {
       if ((targets >> i & 1) == 0) continue;
       ModelHart& target = *all[i];
@@ -166,7 +174,20 @@ class ModelHart final : public FenceTarget {
     if (floor < wanted) floor = wanted;
   }
 
+  void alone() {
+    asleep_ = true;  // while another one runs alone before us
+    protocol().begin_exclusive(id_, *this);
+    asleep_ = false;
+    const u64 next = world_.pair[0] + 1;
+    world_.pair[0] = next;
+    schedule_point();
+    world_.require(world_.pair[0] == next, "two harts ran alone at once");
+    world_.pair[1] = next;
+    protocol().end_exclusive();
+  }
+
   void use() {
+    world_.require(world_.pair[0] == world_.pair[1], "a hart went on while another ran alone");
     const u32 page = world_.random.below(kPages);
     if (cached_[page] == 0) cached_[page] = world_.version[page];
     world_.require(cached_[page] >= floor_[page], "a translation was used after the fence that forbade it");
@@ -176,6 +197,11 @@ class ModelHart final : public FenceTarget {
 
   void attend() {
     const u32 seen = shared().attention.load();
+    if (seen & kAttentionExclusive) {
+      asleep_ = true;
+      protocol().yield_to_exclusive(id_, *this);
+      asleep_ = false;
+    }
     if (seen & kAttentionFlush) protocol().serve_fences(id_, *this);
     if (seen & kAttentionAck) protocol().take(id_, kAttentionAck);
     if (seen & kAttentionInterrupt) {
@@ -223,7 +249,8 @@ class ModelHart final : public FenceTarget {
     asleep_ = true;
     for (;;) {
       protocol().park(id_);
-      if (!(shared().attention.load() & kAttentionFlush)) return;
+      if (!(shared().attention.load() & (kAttentionFlush | kAttentionExclusive))) return;
+      protocol().take(id_, kAttentionExclusive);
       protocol().unpark(id_, *this);
       protocol().serve_fences(id_, *this);
     }
