@@ -54,7 +54,9 @@ struct HartState {
   u64 retired = 0;  // instructions since reset, exact between instructions
   HpmEvent hpm_event[kHpmCounters] = {};
   u64 hpm_base[kHpmCounters] = {};       // as mcycle_base, with the event's count
-  u64 event_counts[kCountedEvents] = {};  // since the machine started, whether a counter counts it or not
+  // Since the machine started, whether a counter counts it or not. A machine that was loaded counts the misses of its
+  // empty caches: two executions agree in these only where they began together.
+  u64 event_counts[kCountedEvents] = {};
   void count(HpmEvent event) { event_counts[static_cast<unsigned>(event)]++; }
 
   // LR/SC [unpriv: Load-Reserved/Store-Conditional Instructions]: the reservation is the value that was read.
