@@ -7,14 +7,14 @@
 //   minutes    the time limit, 10 if absent
 export const parts = [
   { name: 'layers', command: 'node tools/check-layers.mjs', needs: ['packages'] },
-  { name: 'tools', command: 'node --test tools/test/*.test.mjs', needs: ['packages'] },
+  { name: 'tools', command: 'node --test tools/test/*.test.mjs tests/bench/*.test.mjs', needs: ['packages'] },
   { name: 'types', command: 'for p in web workers .; do node_modules/.bin/tsc -p $p || exit 1; done', needs: ['modules', 'layout'] },
   { name: 'native', command: 'build/native/hartwood_tests --gtest_brief=1', needs: ['native'], minutes: 15 },
   { name: 'sanitizers', command: 'build/asan/hartwood_tests --gtest_brief=1', needs: ['asan'], minutes: 20 },
   { name: 'wasm', command: 'node build/wasm/hartwood_tests.cjs --gtest_brief=1', needs: ['wasm'], minutes: 15 },
   { name: 'boot', command: 'node --test tests/boot/native-boot.mjs', needs: ['native', 'kernel', 'initramfs', 'debian'], minutes: 10 },
   { name: 'front', command: 'node --test web/test/*.test.ts workers/test/*.test.ts', needs: ['modules', 'layout', 'core', 'kernel', 'initramfs'] },
-  { name: 'e2e', command: 'node --test --test-concurrency=1 e2e/*.test.ts', needs: ['dist'], minutes: 20 },
+  { name: 'e2e', command: 'node --test --test-concurrency=1 e2e/*.test.ts', needs: ['dist', 'programs'], minutes: 20 },
   { name: 'differential', command: 'node tests/differential/run.mjs --programs 10000', needs: ['native', 'references'] },
   { name: 'boot-trace', command: 'node tests/differential/boot-trace.mjs --instructions 1000000', needs: ['native', 'kernel', 'references'] },
   { name: 'differential-long', command: 'node tests/differential/run.mjs --programs 1000000 --seed 2', needs: ['native', 'references'], minutes: 60, long: true },

@@ -19,6 +19,7 @@ export interface CoreExports {
   hw_machine_file(kind: number, pointer: number, length: number): number;
   hw_machine_start(): number;
   hw_shared(): number;
+  hw_ram(): number;
   hw_hart_run(hart: number, budget: number): number;
   hw_clock_run(): void;
   hw_console_input(pointer: number, length: number): number;

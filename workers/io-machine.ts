@@ -112,7 +112,7 @@ export class IoMachine {
     const stack = (number: number): WorkerStack =>
       ({ number, low: exports.hw_stack_low(number) >>> 0, size: exports.hw_stack_size() >>> 0 });
     this.post({
-      type: 'created', memory, shared,
+      type: 'created', memory, shared, ram: exports.hw_ram() >>> 0,
       hartStacks: Array.from({ length: configuration.harts }, (_, hart) => stack(hart + 1)),
       clockStack: stack(configuration.harts + 1),
     });

@@ -73,6 +73,8 @@ export type FromIo =
       memory: WebAssembly.Memory;
       /** Address of struct MachineShared. */
       shared: number;
+      /** Address of guest RAM. */
+      ram: number;
       hartStacks: WorkerStack[];
       clockStack: WorkerStack;
     }

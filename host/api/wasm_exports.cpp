@@ -134,6 +134,9 @@ HW_EXPORT(hw_machine_create) int hw_machine_create(const char* json, u32 length)
   return 0;
 }
 
+// Guest RAM, for the page's readMemory: it stays where it is.
+HW_EXPORT(hw_ram) const u8* hw_ram() { return embedding.machine ? embedding.machine->memory().ram() : nullptr; }
+
 HW_EXPORT(hw_machine_file) int hw_machine_file(u32 kind, u8* data, u32 length) {
   if (!embedding.machine) return fail("no machine has been made");
   if (kind == kDisk) {

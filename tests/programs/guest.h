@@ -43,7 +43,7 @@ struct GuestProgram {
 
 class Guest : public Assembler {
  public:
-  explicit Guest(u32 harts) : Assembler(kGuestCode), harts_(harts) {
+  explicit Guest(u32 harts, u64 base = kGuestCode) : Assembler(base), harts_(harts) {
     mv(s0, a0);
     li(s1, kGuestData);
   }

@@ -24,17 +24,20 @@ struct Litmus {
   bool forbidden;
 };
 
-inline constexpr u32 kLitmusTimes = 256;
-inline constexpr u64 kLitmusCells = kGuestData + 0x1'0000;    // 128 bytes each time: x, and y 64 bytes later
-inline constexpr u64 kLitmusResults = kGuestData + 0x2'0000;  // 64 bytes each time: 16 for each hart
+inline constexpr u32 kLitmusTimes = 256;                    // as many as fit kGuestDataBytes
+inline constexpr u64 kLitmusCells = kGuestData + 0x1'0000;  // 128 bytes each time: x, and y 64 bytes later
+// Behind the cells of all times; 64 bytes each time: 16 for each hart.
+inline constexpr u64 litmus_results(u32 times) { return kLitmusCells + u64{128} * times; }
+inline constexpr u64 litmus_end(u32 times) { return litmus_results(times) + u64{64} * times; }
+static_assert(litmus_end(kLitmusTimes) <= kGuestData + kGuestDataBytes);
 
-inline GuestProgram litmus_program(const Litmus& test) {
+inline GuestProgram litmus_program(const Litmus& test, u32 times = kLitmusTimes) {
   const u32 harts = static_cast<u32>(test.harts.size());
   Guest g(harts);
   g.li(s2, 0);  // times
   g.li(s3, 0);  // barriers
   g.li(s4, kLitmusCells);
-  g.li(s5, kLitmusResults);
+  g.li(s5, litmus_results(times));
   g.slli(t0, s0, 4);
   g.add(s5, s5, t0);
   g.li(s6, 1);
@@ -98,22 +101,22 @@ inline GuestProgram litmus_program(const Litmus& test) {
   g.addi(s4, s4, 128);
   g.addi(s5, s5, 64);
   g.addi(s2, s2, 1);
-  g.li(t0, kLitmusTimes);
+  g.li(t0, times);
   g.bne(s2, t0, loop);
   g.finish();
   return g.program();
 }
 
 // How often the outcome of interest came.
-inline u32 litmus_count(const Litmus& test, GuestView& view) {
+inline u32 litmus_count(const Litmus& test, GuestView& view, u32 times = kLitmusTimes) {
   u32 count = 0;
-  for (u32 time = 0; time < kLitmusTimes; time++) {
+  for (u32 time = 0; time < times; time++) {
     bool matches = true;
     for (u32 hart = 0; hart < test.outcome.size(); hart++) {
       for (u32 i = 0; i < 2; i++) {
         const int wanted = test.outcome[hart][i];
         if (wanted < 0) continue;
-        const u64 got = view.peek(kLitmusResults + 64 * time + 16 * hart + 8 * i);
+        const u64 got = view.peek(litmus_results(times) + 64 * time + 16 * hart + 8 * i);
         matches &= got == static_cast<u64>(wanted);
       }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Build tool: prints, as a TypeScript module, the offsets and constants of the structures that C++ and JavaScript see at
-// once in shared memory (shm/hart_shared.h, shm/ring.h). Runs natively while building; its output is
+// once in shared memory (shm/hart_shared.h, shm/ring.h), and where guest RAM begins. Runs natively while building; its output is
 // build/generated/layout.ts. Both sides agree because neither repeats a number: the layout has no pointers and only
 // fixed-size members, so the native offsets are those of Wasm.
 //
@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdio>
 
+#include "memory/guest_memory.h"
 #include "shm/hart_shared.h"
 #include "shm/ring.h"
 
@@ -33,6 +34,7 @@ int main() {
 
   CONSTANT(kMaxHarts);
   CONSTANT(kMaxInitiators);
+  CONSTANT(kRamBase);
 
   std::puts("\n// Attention bits");
   CONSTANT(kAttentionInterrupt);

@@ -157,6 +157,11 @@ export function makeTargets({ tests }) {
     layout: { title: 'shared structures for TypeScript', needs: ['packages'], action: makeSharedLayout },
     native: { title: 'core and tests, native', needs: ['packages'], action: (step) => cmakePreset(step, 'native', env) },
     asan: { title: 'core and tests, native with sanitizers', needs: ['packages'], action: (step) => cmakePreset(step, 'asan', env) },
+    programs: {
+      title: 'multi-hart programs for the browser',
+      needs: ['packages'],
+      action: (step) => cmakePreset(step, 'native', env, 'hartwood_guest_programs'),
+    },
     core: { title: 'core, WebAssembly', needs: ['emscripten'], action: (step) => cmakePreset(step, 'wasm', env, 'hartwood_core') },
     wasm: { title: 'tests, WebAssembly', needs: ['core'], action: (step) => cmakePreset(step, 'wasm', env) },
     dist: {

@@ -4,6 +4,8 @@ import { makeBrowserHost } from './browser-host.ts';
 import { Machine as AnyMachine } from './machine.ts';
 import type { BootOptions } from './options.ts';
 
+/** The guest physical address of the first byte of RAM, as on QEMU's virt board. */
+export { kRamBase } from '../../build/generated/layout.ts';
 export { whyUnsupported } from './browser-host.ts';
 export type { ConsoleListener, ConsoleStream } from './console.ts';
 export { MachineError, type ErrorCode } from './errors.ts';

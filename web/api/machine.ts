@@ -4,7 +4,7 @@
 //
 // A machine ends once: by itself (power-off, reboot, exit, crash), by terminate(), or by a failure. Whatever the reason,
 // its workers are stopped and every reference to the memory is dropped, because browsers free such a memory only when
-// nothing refers to it any more.
+// nothing refers to it any more (with the option keepMemory: at terminate()).
 import {
   HartShared_attention, HartShared_mail_posted, MachineShared_clock_word, MachineShared_event, MachineShared_harts,
   MachineShared_power, kAttentionMail, kAttentionStop, kPowerCrashed, kPowerExited, kPowerOff, kPowerOn, kPowerReboot,
@@ -14,7 +14,7 @@ import type { FromClock, FromHart, FromIo, ToClock, ToHart, ToIo } from '../../w
 import { ConsoleStream } from './console.ts';
 import { MachineError } from './errors.ts';
 import type { MachineHost, WorkerHandle } from './host.ts';
-import { checkConsoleSize, planBoot, type BootOptions, type BootPlan } from './options.ts';
+import { checkConsoleSize, checkRamRange, planBoot, type BootOptions, type BootPlan } from './options.ts';
 import { StatisticsReader, type Statistics } from './statistics.ts';
 import { Transcript, type WaitOptions } from './transcript.ts';
 
@@ -42,6 +42,8 @@ const kEndings: Record<MachineExit['reason'], string> = {
   terminated: 'was terminated',
   failed: 'failed',
 };
+
+const kMiB = 1 << 20;
 
 /** What exists only while the machine does. */
 interface Running {
@@ -75,6 +77,8 @@ export class Machine {
   private settleExit!: (exit: MachineExit) => void;
   private current: MachineState = 'loading';
   private running: Running | null = null;
+  /** Guest RAM, as long as it can be read. */
+  private ram: Uint8Array | null = null;
   private lastStatistics: Statistics | null = null;
   private module: WebAssembly.Module | null = null;
   private readyWorkers = 0;
@@ -187,8 +191,24 @@ export class Machine {
     });
   }
 
-  /** Ends the machine at once, as if its power cord was pulled. */
+  /**
+   * A copy of guest RAM: `length` bytes from the physical address on, of which kRamBase is the first. Harts that still run
+   * may change it while it is copied; to stop them, pause() and then ping() each of them. After the machine's end this needs
+   * the option keepMemory. Throws MachineError: 'bad-option' for bytes that are not RAM, 'ended' without memory.
+   */
+  readMemory(address: number, length: number): Uint8Array<ArrayBuffer> {
+    if (this.ram === null) {
+      throw new MachineError('ended', this.over
+        ? 'The machine has ended and its memory is gone; the option keepMemory keeps it.'
+        : 'The machine has no memory yet.');
+    }
+    const offset = checkRamRange(address, length, this.ram.length);
+    return this.ram.slice(offset, offset + length);
+  }
+
+  /** Ends the machine at once, as if its power cord was pulled. After the end: gives memory back that was kept. */
   terminate(): void {
+    if (this.over) this.dropMemory();
     this.finish({ reason: 'terminated', code: 0 });
   }
 
@@ -228,13 +248,14 @@ export class Machine {
     }
   }
 
-  private created({ memory, shared, hartStacks, clockStack }: Extract<FromIo, { type: 'created' }>): void {
+  private created({ memory, shared, ram, hartStacks, clockStack }: Extract<FromIo, { type: 'created' }>): void {
     const module = this.module;
     if (module === null) return;
     this.running = {
       memory, shared,
       statistics: new StatisticsReader(memory.buffer, shared, this.harts, performance.now()),
     };
+    this.ram = new Uint8Array(memory.buffer, ram, this.memory * kMiB);
     const common = { type: 'start', module, memory, shared, epoch: this.epoch } as const;
     this.hartWorkers.forEach((worker, hart) => {
       const stack = hartStacks[hart];
@@ -313,9 +334,10 @@ export class Machine {
     const booting = this.current === 'loading';
     this.current = exit.reason === 'failed' ? 'failed' : 'ended';
     this.tearDown();
+    if (exit.reason === 'terminated' || this.options.keepMemory !== true) this.dropMemory();
     if (this.lastStatistics !== null) {
       this.lastStatistics = {
-        ...this.lastStatistics, mips: 0, memory: 0,
+        ...this.lastStatistics, mips: 0, memory: this.ram?.buffer.byteLength ?? 0,
         harts: this.lastStatistics.harts.map((hart) => ({ ...hart, mips: 0, state: 'offline' as const })),
       };
     }
@@ -326,6 +348,11 @@ export class Machine {
       this.settleStart.reject(exit.error ?? new MachineError('ended', `The machine ${kEndings[exit.reason]} before it ran.`));
     }
     this.settleExit(exit);
+  }
+
+  private dropMemory(): void {
+    this.ram = null;
+    if (this.lastStatistics !== null) this.lastStatistics = { ...this.lastStatistics, memory: 0 };
   }
 
   private tearDown(): void {

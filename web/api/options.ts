@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Machine.boot takes, and the check of it. Everything that can be wrong is said at once, before a worker starts, in
 // words that name the option, what it has and what it accepts.
-import { kMaxHarts } from '../../build/generated/layout.ts';
+import { kMaxHarts, kRamBase } from '../../build/generated/layout.ts';
 import type { FileKind, FileSource, MachineConfiguration, NamedFile } from '../../workers/protocol.ts';
 import { MachineError } from './errors.ts';
 
@@ -40,6 +40,11 @@ export interface BootOptions {
   paging?: 'sv39' | 'sv48' | 'sv57';
   /** The console's size in characters; change it with machine.resize. */
   size?: { columns: number; rows: number };
+  /**
+   * Keeps guest RAM readable by machine.readMemory after the machine's end, until machine.terminate(). Default false: it is
+   * given back at the end.
+   */
+  keepMemory?: boolean;
   onProgress?: (progress: BootProgress) => void;
   /** Messages of the core about itself; level 0 is an error, 3 chatter. */
   onLog?: (level: number, text: string) => void;
@@ -132,12 +137,26 @@ function callback(option: string, value: unknown): void {
 }
 
 const kKnown: ReadonlySet<string> = new Set<keyof BootOptions>([
-  'harts', 'memory', 'append', 'kernel', 'initrd', 'firmware', 'disk', 'console', 'paging', 'size', 'onProgress', 'onLog',
-  'onError',
+  'harts', 'memory', 'append', 'kernel', 'initrd', 'firmware', 'disk', 'console', 'paging', 'size', 'keepMemory', 'onProgress',
+  'onLog', 'onError',
 ]);
 
 export function checkConsoleSize(columns: unknown, rows: unknown): { columns: number; rows: number } {
   return { columns: integer('columns', columns, 1, kMaxConsoleSize), rows: integer('rows', rows, 1, kMaxConsoleSize) };
+}
+
+/** Checks that [address, address + length) is all guest RAM; returns where in it that begins. */
+export function checkRamRange(address: unknown, length: unknown, ramBytes: number): number {
+  const whole = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  const hex = (value: number): string => `0x${value.toString(16)}`;
+  const ram = `guest RAM, which is ${hex(kRamBase)} to ${hex(kRamBase + ramBytes - 1)}`;
+  if (!whole(address)) throw wrong('address', address, `a whole number, in ${ram}`);
+  if (!whole(length)) throw wrong('length', length, 'a whole number of bytes');
+  const offset = address - kRamBase;
+  if (offset < 0 || offset > ramBytes || length > ramBytes - offset) {
+    throw new MachineError('bad-option', `${length} bytes from ${hex(address)} on are not all in ${ram}.`);
+  }
+  return offset;
 }
 
 /**
@@ -156,6 +175,9 @@ export function planBoot(options: BootOptions, defaults: DefaultFiles, base: str
   callback('onProgress', options.onProgress);
   callback('onLog', options.onLog);
   callback('onError', options.onError);
+  if (options.keepMemory !== undefined && typeof options.keepMemory !== 'boolean') {
+    throw wrong('keepMemory', options.keepMemory, 'true or false');
+  }
   if (options.size !== undefined) checkConsoleSize(options.size?.columns, options.size?.rows);
 
   const device = choice('console', options.console ?? kDefaults.console, kConsoles);

@@ -17,7 +17,7 @@ export interface Statistics {
   uptime: number;
   instructions: number;
   mips: number;
-  /** Bytes of shared memory that the machine holds, guest RAM included; 0 once it has ended. */
+  /** Bytes of shared memory that the machine holds, guest RAM included; 0 once it has ended, unless it is kept. */
   memory: number;
   harts: HartStatistics[];
 }

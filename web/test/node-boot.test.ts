@@ -82,6 +82,30 @@ test('a busy hart answers mail, pauses and resumes', async () => {
   machine.terminate();
 });
 
+test('guest RAM can be read while the machine runs, and after its end only where it is kept', async () => {
+  const kernel = guestFile('kernel', 'Image');
+  const header = kernel.subarray(0, 64);
+  for (const keepMemory of [false, true]) {
+    const machine = await linux({ harts: 1, memory: 64, keepMemory });
+    await machine.waitFor(kPrompt, kSlow);
+    assert.deepEqual(machine.readMemory(0x8020_0000, 64), new Uint8Array(header)); // where the kernel's Image was put
+    assert.equal(machine.readMemory(0x8000_0000, 64 << 20).length, 64 << 20);
+    assert.throws(() => machine.readMemory(0x8400_0000, 1), /not all in guest RAM/);
+    machine.console.write('poweroff -f\n');
+    assert.deepEqual(await machine.exited, { reason: 'poweroff', code: 0 });
+    const gone = (error: unknown): boolean =>
+      error instanceof MachineError && error.code === 'ended' && /keepMemory/.test(error.message);
+    if (keepMemory) {
+      assert.deepEqual(machine.readMemory(0x8020_0000, 64), new Uint8Array(header));
+      assert.ok(machine.stat().memory > 64 << 20);
+      machine.terminate();
+      assert.deepEqual(await machine.exited, { reason: 'poweroff', code: 0 });
+    }
+    assert.throws(() => machine.readMemory(0x8020_0000, 64), gone);
+    assert.equal(machine.stat().memory, 0);
+  }
+});
+
 test('a broken kernel is an error of boot and of onError', async () => {
   const errors: MachineError[] = [];
   const boot = linux({ kernel: new Uint8Array(100_000).fill(0x5a), onError: (error) => errors.push(error) });

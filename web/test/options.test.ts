@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MachineError } from '../api/errors.ts';
-import { planBoot, type BootOptions, type DefaultFiles } from '../api/options.ts';
+import { checkRamRange, planBoot, type BootOptions, type DefaultFiles } from '../api/options.ts';
 
 const kBase = 'https://example.org/lab/index.html';
 const kFiles: DefaultFiles = {
@@ -73,6 +73,7 @@ const kWrong: [string, unknown, RegExp][] = [
   ['paging', { paging: 'sv32' }, /"sv39", "sv48", "sv57"/],
   ['size', { size: { columns: 0, rows: 24 } }, /columns is 0/],
   ['size null', { size: null }, /columns is undefined/],
+  ['keepMemory', { keepMemory: 1 }, /keepMemory is 1; it must be true or false/],
   ['onProgress', { onProgress: 'yes' }, /onProgress is "yes"; it must be a function/],
 ];
 for (const [name, options, message] of kWrong) {
@@ -83,6 +84,32 @@ for (const [name, options, message] of kWrong) {
       assert.match(error.message, message);
       return true;
     });
+  });
+}
+
+const kMiB64 = 64 << 20;
+test('ranges of RAM, to the last byte', () => {
+  assert.equal(checkRamRange(0x8000_0000, kMiB64, kMiB64), 0);
+  assert.equal(checkRamRange(0x8400_0000 - 1, 1, kMiB64), kMiB64 - 1);
+  assert.equal(checkRamRange(0x8400_0000, 0, kMiB64), kMiB64);
+});
+const kWrongRanges: [unknown, unknown, RegExp][] = [
+  [0x7fff_ffff, 1, /1 bytes from 0x7fffffff on are not all in guest RAM, which is 0x80000000 to 0x83ffffff/],
+  [0x8400_0000, 1, /1 bytes from 0x84000000 on are not all/],
+  [0x8400_0001, 0, /0 bytes from 0x84000001 on are not all/],
+  [0x8000_0000, kMiB64 + 1, /67108865 bytes from 0x80000000 on are not all/],
+  [0x8000_0001, Number.MAX_SAFE_INTEGER, /are not all/],
+  [-1, 1, /address is -1; it must be a whole number/],
+  [2 ** 53, 1, /address is 9007199254740992; it must be a whole number/],
+  ['0x80000000', 1, /address is "0x80000000"/],
+  [0x8000_0000n, 1, /address is a bigint/],
+  [0x8000_0000, 1.5, /length is 1.5; it must be a whole number of bytes/],
+  [0x8000_0000, undefined, /length is undefined/],
+];
+for (const [address, length, message] of kWrongRanges) {
+  test(`no range of RAM: ${String(address)}, ${String(length)}`, () => {
+    assert.throws(() => checkRamRange(address, length, kMiB64), (error: unknown) =>
+      error instanceof MachineError && error.code === 'bad-option' && message.test(error.message));
   });
 }
 
