@@ -2,6 +2,9 @@
 #include "hart/code_cache.h"
 
 #include <cstring>
+#include <iterator>
+
+#include "hart/sequences.h"
 
 namespace hartwood {
 
@@ -78,15 +81,34 @@ void CodeCache::reset(DecodedPage& page, u64 number) {
   page.slots[DecodedPage::kSlots].op = kSlotPageEnd;
 }
 
-void CodeCache::decode_slot(DecodedPage& page, u32 slot) {
+Insn CodeCache::decode_one(const DecodedPage& page, u32 slot) const {
   const u16 low = load_le<u16>(page.bytes + slot * 2);
-  Insn& to = page.slots[slot];
-  if (instruction_length(low) == 4 && slot == DecodedPage::kSlots - 1) {
-    to.op = kSlotStraddle;
-    return;
-  }
+  if (instruction_length(low) == 4 && slot == DecodedPage::kSlots - 1) return Insn{.op = kSlotStraddle};
   const u32 word = instruction_length(low) == 4 ? load_le<u32>(page.bytes + slot * 2) : low;
-  to = to_slot(decode(word, isa_));
+  return to_slot(decode(word, isa_));
+}
+
+void CodeCache::decode_slot(DecodedPage& page, u32 slot) {
+  // Onwards as far as control may simply pass and nothing is decoded yet, then what the last of them need to see.
+  constexpr u32 kLongestRun = 24, kBehind = kLongestSequence - 1;
+  u16 ops[kLongestRun + kBehind];
+  u16 at[kLongestRun];
+  u32 fresh = 0, known = 0;
+  bool goes_on = true;
+  while (goes_on && slot < DecodedPage::kSlots && known < fresh + kBehind && known < std::size(ops)) {
+    Insn& insn = page.slots[slot];
+    if (insn.op == kSlotUndecoded && known == fresh && fresh < kLongestRun) {
+      insn = decode_one(page, slot);
+      at[fresh++] = static_cast<u16>(slot);
+    } else if (insn.op == kSlotUndecoded) {
+      break;
+    }
+    const u16 op = first_of_sequence(insn.op);
+    ops[known++] = op;
+    goes_on = can_be_continued(op);
+    slot += op >= kCompact && op < kSlotIllegal ? 1 : 2;
+  }
+  for (u32 i = 0; i < fresh; i++) page.slots[at[i]].op = sequence_at({ops + i, known - i});
 }
 
 }  // namespace hartwood

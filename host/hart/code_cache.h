@@ -26,6 +26,7 @@ inline constexpr u16 kCompact = 512;
 inline constexpr u16 kSlotIllegal = 1024;
 inline constexpr u16 kSlotPageEnd = 1025;   // the slot after the page's last
 inline constexpr u16 kSlotStraddle = 1026;  // a 4-byte instruction whose second half is in the next page
+inline constexpr u16 kSlotSequences = 1027;  // from here on: the first instruction of a sequence (sequences.h)
 static_assert(kOpCount < kCompact);
 
 // The register number that collects writes to x0.
@@ -47,7 +48,7 @@ class CodeCache {
 
   // The predecoded page of RAM page `page`; never null.
   DecodedPage* find(u64 page);
-  // Decodes one slot, which is kSlotUndecoded.
+  // Decodes one slot, which is kSlotUndecoded, and those behind it that may form a sequence with it.
   void decode_slot(DecodedPage& page, u32 slot);
   // After FENCE.I: what was decoded before must be compared before it runs again.
   void new_epoch() { epoch_++; }
@@ -61,6 +62,7 @@ class CodeCache {
   };
   static constexpr u32 kBuckets = 4096;
   void reset(DecodedPage& page, u64 number);
+  Insn decode_one(const DecodedPage& page, u32 slot) const;
   DecodedPage* take_page(u64 number);
 
   GuestMemory& memory_;

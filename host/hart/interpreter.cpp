@@ -13,6 +13,7 @@
 // registers would push out the slot pointer and the budget.
 #include "hart/eval.h"
 #include "hart/hart.h"
+#include "hart/sequences.h"
 #include "isa/semantics/floating.h"
 #include "isa/semantics/integer.h"
 
@@ -241,220 +242,214 @@ enter_page:
     }
     c.budget--;
     switch (c.insn().op) {
-#define HW_CASE4(name)                \
-  case static_cast<u16>(Op::name):    \
-    semantics::name(c);               \
-    c.slot += 4 * kSlotScale;         \
-    continue;
-#define HW_CASE2(name)                          \
-  case kCompact + static_cast<u16>(Op::name):   \
-    semantics::name(c);                         \
-    c.slot += 2 * kSlotScale;                   \
-    continue;
-#define HW_CASE(name) HW_CASE4(name) HW_CASE2(name)
-      HW_CASE(addi)
-      HW_CASE(add)
-      HW_CASE(lui)
-      HW_CASE(addiw)
-      HW_CASE(addw)
-      HW_CASE(sub)
-      HW_CASE(subw)
-      HW_CASE(and_)
-      HW_CASE(or_)
-      HW_CASE(xor_)
-      HW_CASE(andi)
-      HW_CASE(slli)
-      HW_CASE(srli)
-      HW_CASE(srai)
-      HW_CASE4(auipc)
-      HW_CASE4(slti)
-      HW_CASE4(sltiu)
-      HW_CASE4(xori)
-      HW_CASE4(ori)
-      HW_CASE4(sll)
-      HW_CASE4(slt)
-      HW_CASE4(sltu)
-      HW_CASE4(srl)
-      HW_CASE4(sra)
-      HW_CASE4(slliw)
-      HW_CASE4(srliw)
-      HW_CASE4(sraiw)
-      HW_CASE4(sllw)
-      HW_CASE4(srlw)
-      HW_CASE4(sraw)
-      HW_CASE4(mul)
-      HW_CASE4(mulw)
-      HW_CASE4(mulh)
-      HW_CASE4(mulhu)
-      HW_CASE4(div)
-      HW_CASE4(divu)
-      HW_CASE4(rem)
-      HW_CASE4(remu)
-      HW_CASE4(divw)
-      HW_CASE4(divuw)
-      HW_CASE4(remw)
-      HW_CASE4(remuw)
-      HW_CASE4(sh1add)
-      HW_CASE4(sh2add)
-      HW_CASE4(sh3add)
-      HW_CASE4(add_uw)
-      HW_CASE4(sh1add_uw)
-      HW_CASE4(sh2add_uw)
-      HW_CASE4(sh3add_uw)
-      HW_CASE4(slli_uw)
-      HW_CASE4(andn)
-      HW_CASE4(orn)
-      HW_CASE4(xnor)
-      HW_CASE4(clz)
-      HW_CASE4(ctz)
-      HW_CASE4(clzw)
-      HW_CASE4(ctzw)
-      HW_CASE4(cpop)
-      HW_CASE4(cpopw)
-      HW_CASE4(sext_b)
-      HW_CASE4(sext_h)
-      HW_CASE4(zext_h)
-      HW_CASE4(rev8)
-      HW_CASE4(orc_b)
-      HW_CASE4(max)
-      HW_CASE4(maxu)
-      HW_CASE4(min)
-      HW_CASE4(minu)
-      HW_CASE4(rol)
-      HW_CASE4(ror)
-      HW_CASE4(rori)
-      HW_CASE4(rolw)
-      HW_CASE4(rorw)
-      HW_CASE4(roriw)
-      HW_CASE4(bclr)
-      HW_CASE4(bext)
-      HW_CASE4(binv)
-      HW_CASE4(bset)
-      HW_CASE4(bclri)
-      HW_CASE4(bexti)
-      HW_CASE4(binvi)
-      HW_CASE4(bseti)
-      HW_CASE4(czero_eqz)
-      HW_CASE4(czero_nez)
-
+// An instruction's work, by kind; what follows in the loop goes on behind it.
+#define HW_STEP_alu(name, bytes) semantics::name(c);
+#define HW_STEP_load(name, bytes) \
+  if (!semantics::name(c)) [[unlikely]] \
+    goto trapped;
+#define HW_STEP_store(name, bytes)      \
+  if (!semantics::name(c)) [[unlikely]] \
+    goto trapped;                       \
+  if (c.left) [[unlikely]]              \
+    goto left_after;
 // A branch that stays in the page moves the slot pointer; one unsigned comparison covers both borders.
-#define HW_BRANCH(name, bytes, base)                                             \
-  case base + static_cast<u16>(Op::name): {                                      \
-    semantics::name(c);                                                          \
-    if (c.taken) {                                                               \
-      const u8* to = c.slot + (static_cast<intptr_t>(c.insn().imm) << kSlotShift); \
-      if (static_cast<uintptr_t>(to - loop_.first) < kPageBytes * kSlotScale) {        \
-        c.slot = to;                                                             \
-        continue;                                                                \
-      }                                                                          \
-      pc = c.pc() + c.imm();                                                     \
-      goto enter_page;                                                           \
+#define HW_STEP_branch(name, bytes)                                              \
+  semantics::name(c);                                                            \
+  if (c.taken) {                                                                 \
+    const u8* to = c.slot + (static_cast<intptr_t>(c.insn().imm) << kSlotShift); \
+    if (static_cast<uintptr_t>(to - loop_.first) < kPageBytes * kSlotScale) {    \
+      c.slot = to;                                                               \
+      continue;                                                                  \
     }                                                                            \
-    c.slot += (bytes)*kSlotScale;                                                \
-    continue;                                                                    \
+    pc = c.pc() + c.imm();                                                       \
+    goto enter_page;                                                             \
   }
-      HW_BRANCH(beq, 2, kCompact)
-      HW_BRANCH(bne, 2, kCompact)
-      HW_BRANCH(beq, 4, 0)
-      HW_BRANCH(bne, 4, 0)
-      HW_BRANCH(blt, 4, 0)
-      HW_BRANCH(bge, 4, 0)
-      HW_BRANCH(bltu, 4, 0)
-      HW_BRANCH(bgeu, 4, 0)
-
-#define HW_JUMP(name, bytes, base)                                         \
-  case base + static_cast<u16>(Op::name): {                                \
-    c.length = bytes;                                                      \
-    const u64 from = c.pc();                                               \
-    semantics::name(c);                                                    \
-    if (((c.target ^ from) & ~kPageMask) == 0) {                           \
-      c.slot = loop_.first + ((c.target & kPageMask) << kSlotShift);             \
-      continue;                                                            \
-    }                                                                      \
-    pc = c.target;                                                         \
-    goto enter_page;                                                       \
+#define HW_STEP_jump(name, bytes)                                  \
+  {                                                                \
+    c.length = bytes;                                              \
+    const u64 from = c.pc();                                       \
+    semantics::name(c);                                            \
+    if (((c.target ^ from) & ~kPageMask) == 0) {                   \
+      c.slot = loop_.first + ((c.target & kPageMask) << kSlotShift); \
+      continue;                                                    \
+    }                                                              \
+    pc = c.target;                                                 \
+    goto enter_page;                                               \
   }
-      HW_JUMP(jal, 4, 0)
-      HW_JUMP(jalr, 4, 0)
-      HW_JUMP(jal, 2, kCompact)
-      HW_JUMP(jalr, 2, kCompact)
-
-#define HW_LOAD(name, bytes, base)                   \
-  case base + static_cast<u16>(Op::name):            \
-    if (!semantics::name(c)) [[unlikely]]            \
-      goto trapped;                                  \
-    c.slot += (bytes)*kSlotScale;                    \
-    continue;
-#define HW_STORE(name, bytes, base)                  \
-  case base + static_cast<u16>(Op::name):            \
-    if (!semantics::name(c)) [[unlikely]]            \
-      goto trapped;                                  \
-    if (c.left) [[unlikely]]                         \
-      goto left_after;                               \
-    c.slot += (bytes)*kSlotScale;                    \
-    continue;
-      HW_LOAD(lw, 2, kCompact)
-      HW_LOAD(ld, 2, kCompact)
-      HW_LOAD(lb, 4, 0)
-      HW_LOAD(lh, 4, 0)
-      HW_LOAD(lw, 4, 0)
-      HW_LOAD(ld, 4, 0)
-      HW_LOAD(lbu, 4, 0)
-      HW_LOAD(lhu, 4, 0)
-      HW_LOAD(lwu, 4, 0)
-      HW_STORE(sw, 2, kCompact)
-      HW_STORE(sd, 2, kCompact)
-      HW_STORE(sb, 4, 0)
-      HW_STORE(sh, 4, 0)
-      HW_STORE(sw, 4, 0)
-      HW_STORE(sd, 4, 0)
-
-
 // Floating point: with the unit off, or a reserved rounding mode, execute() raises the trap.
-#define HW_FP_LOAD(name, bytes, base)     \
-  case base + static_cast<u16>(Op::name): \
-    if (!c.fp_begin()) goto cold;         \
-    if (!semantics::name(c)) goto trapped; \
-    c.slot += (bytes)*kSlotScale;         \
-    continue;
-#define HW_FP_STORE(name, bytes, base)    \
-  case base + static_cast<u16>(Op::name): \
-    if (!c.fp_begin()) goto cold;         \
-    if (!semantics::name(c)) goto trapped; \
-    if (c.left) goto left_after;          \
-    c.slot += (bytes)*kSlotScale;         \
-    continue;
-#define HW_FP(name)                       \
-  case static_cast<u16>(Op::name):        \
-    if (!semantics::name(c)) goto cold;   \
-    c.slot += 4 * kSlotScale;             \
-    continue;
-      HW_FP_LOAD(fld, 2, kCompact)
-      HW_FP_LOAD(fld, 4, 0)
-      HW_FP_LOAD(flw, 4, 0)
-      HW_FP_STORE(fsd, 2, kCompact)
-      HW_FP_STORE(fsd, 4, 0)
-      HW_FP_STORE(fsw, 4, 0)
-      HW_FP(fadd_d)
-      HW_FP(fsub_d)
-      HW_FP(fmul_d)
-      HW_FP(fdiv_d)
-      HW_FP(fmadd_d)
-      HW_FP(fmsub_d)
-      HW_FP(fnmsub_d)
-      HW_FP(fnmadd_d)
-      HW_FP(fsgnj_d)
-      HW_FP(fsgnjn_d)
-      HW_FP(fsgnjx_d)
-      HW_FP(fmv_d_x)
-      HW_FP(fmv_x_d)
-      HW_FP(feq_d)
-      HW_FP(flt_d)
-      HW_FP(fle_d)
-      HW_FP(fadd_s)
-      HW_FP(fsub_s)
-      HW_FP(fmul_s)
-      HW_FP(fmadd_s)
+#define HW_STEP_fp(name, bytes) \
+  if (!semantics::name(c)) goto cold;
+#define HW_STEP_fp_load(name, bytes) \
+  if (!c.fp_begin()) goto cold;      \
+  HW_STEP_load(name, bytes)
+#define HW_STEP_fp_store(name, bytes) \
+  if (!c.fp_begin()) goto cold;       \
+  HW_STEP_store(name, bytes)
+#define HW_STEP(kind, name, bytes) HW_STEP_##kind(name, bytes) c.slot += (bytes)*kSlotScale;
+
+#define HW_CASE4(kind, name)                          \
+  case static_cast<u16>(Op::name): {                  \
+    HW_STEP(kind, name, 4)                            \
+    continue;                                         \
+  }
+#define HW_CASE2(kind, name)                          \
+  case kCompact + static_cast<u16>(Op::name): {       \
+    HW_STEP(kind, name, 2)                            \
+    continue;                                         \
+  }
+#define HW_BOTH(kind, name) HW_CASE4(kind, name) HW_CASE2(kind, name)
+      HW_BOTH(alu, addi)
+      HW_BOTH(alu, add)
+      HW_BOTH(alu, lui)
+      HW_BOTH(alu, addiw)
+      HW_BOTH(alu, addw)
+      HW_BOTH(alu, sub)
+      HW_BOTH(alu, subw)
+      HW_BOTH(alu, and_)
+      HW_BOTH(alu, or_)
+      HW_BOTH(alu, xor_)
+      HW_BOTH(alu, andi)
+      HW_BOTH(alu, slli)
+      HW_BOTH(alu, srli)
+      HW_BOTH(alu, srai)
+      HW_CASE4(alu, auipc)
+      HW_CASE4(alu, slti)
+      HW_CASE4(alu, sltiu)
+      HW_CASE4(alu, xori)
+      HW_CASE4(alu, ori)
+      HW_CASE4(alu, sll)
+      HW_CASE4(alu, slt)
+      HW_CASE4(alu, sltu)
+      HW_CASE4(alu, srl)
+      HW_CASE4(alu, sra)
+      HW_CASE4(alu, slliw)
+      HW_CASE4(alu, srliw)
+      HW_CASE4(alu, sraiw)
+      HW_CASE4(alu, sllw)
+      HW_CASE4(alu, srlw)
+      HW_CASE4(alu, sraw)
+      HW_CASE4(alu, mul)
+      HW_CASE4(alu, mulw)
+      HW_CASE4(alu, mulh)
+      HW_CASE4(alu, mulhu)
+      HW_CASE4(alu, div)
+      HW_CASE4(alu, divu)
+      HW_CASE4(alu, rem)
+      HW_CASE4(alu, remu)
+      HW_CASE4(alu, divw)
+      HW_CASE4(alu, divuw)
+      HW_CASE4(alu, remw)
+      HW_CASE4(alu, remuw)
+      HW_CASE4(alu, sh1add)
+      HW_CASE4(alu, sh2add)
+      HW_CASE4(alu, sh3add)
+      HW_CASE4(alu, add_uw)
+      HW_CASE4(alu, sh1add_uw)
+      HW_CASE4(alu, sh2add_uw)
+      HW_CASE4(alu, sh3add_uw)
+      HW_CASE4(alu, slli_uw)
+      HW_CASE4(alu, andn)
+      HW_CASE4(alu, orn)
+      HW_CASE4(alu, xnor)
+      HW_CASE4(alu, clz)
+      HW_CASE4(alu, ctz)
+      HW_CASE4(alu, clzw)
+      HW_CASE4(alu, ctzw)
+      HW_CASE4(alu, cpop)
+      HW_CASE4(alu, cpopw)
+      HW_CASE4(alu, sext_b)
+      HW_CASE4(alu, sext_h)
+      HW_CASE4(alu, zext_h)
+      HW_CASE4(alu, rev8)
+      HW_CASE4(alu, orc_b)
+      HW_CASE4(alu, max)
+      HW_CASE4(alu, maxu)
+      HW_CASE4(alu, min)
+      HW_CASE4(alu, minu)
+      HW_CASE4(alu, rol)
+      HW_CASE4(alu, ror)
+      HW_CASE4(alu, rori)
+      HW_CASE4(alu, rolw)
+      HW_CASE4(alu, rorw)
+      HW_CASE4(alu, roriw)
+      HW_CASE4(alu, bclr)
+      HW_CASE4(alu, bext)
+      HW_CASE4(alu, binv)
+      HW_CASE4(alu, bset)
+      HW_CASE4(alu, bclri)
+      HW_CASE4(alu, bexti)
+      HW_CASE4(alu, binvi)
+      HW_CASE4(alu, bseti)
+      HW_CASE4(alu, czero_eqz)
+      HW_CASE4(alu, czero_nez)
+      HW_BOTH(branch, beq)
+      HW_BOTH(branch, bne)
+      HW_CASE4(branch, blt)
+      HW_CASE4(branch, bge)
+      HW_CASE4(branch, bltu)
+      HW_CASE4(branch, bgeu)
+      HW_BOTH(jump, jal)
+      HW_BOTH(jump, jalr)
+      HW_BOTH(load, lw)
+      HW_BOTH(load, ld)
+      HW_CASE4(load, lb)
+      HW_CASE4(load, lh)
+      HW_CASE4(load, lbu)
+      HW_CASE4(load, lhu)
+      HW_CASE4(load, lwu)
+      HW_BOTH(store, sw)
+      HW_BOTH(store, sd)
+      HW_CASE4(store, sb)
+      HW_CASE4(store, sh)
+      HW_BOTH(fp_load, fld)
+      HW_CASE4(fp_load, flw)
+      HW_BOTH(fp_store, fsd)
+      HW_CASE4(fp_store, fsw)
+      HW_CASE4(fp, fadd_d)
+      HW_CASE4(fp, fsub_d)
+      HW_CASE4(fp, fmul_d)
+      HW_CASE4(fp, fdiv_d)
+      HW_CASE4(fp, fmadd_d)
+      HW_CASE4(fp, fmsub_d)
+      HW_CASE4(fp, fnmsub_d)
+      HW_CASE4(fp, fnmadd_d)
+      HW_CASE4(fp, fsgnj_d)
+      HW_CASE4(fp, fsgnjn_d)
+      HW_CASE4(fp, fsgnjx_d)
+      HW_CASE4(fp, fmv_d_x)
+      HW_CASE4(fp, fmv_x_d)
+      HW_CASE4(fp, feq_d)
+      HW_CASE4(fp, flt_d)
+      HW_CASE4(fp, fle_d)
+      HW_CASE4(fp, fadd_s)
+      HW_CASE4(fp, fsub_s)
+      HW_CASE4(fp, fmul_s)
+      HW_CASE4(fp, fmadd_s)
+
+// Sequences (sequences.h). The budget ends one in its middle too: the loop's head leaves then, and the slot where it goes
+// on is an ordinary one.
+#define HW_NEXT                            \
+  if (c.budget == 0) [[unlikely]] continue; \
+  c.budget--;
+#define HW_SEQUENCE2(a, b)                       \
+  case kSlotSequences + HW_SEQUENCE_NUMBER2(a, b): { \
+    HW_STEP a HW_NEXT HW_STEP b                  \
+    continue;                                    \
+  }
+#define HW_SEQUENCE3(a, b, d)                       \
+  case kSlotSequences + HW_SEQUENCE_NUMBER3(a, b, d): { \
+    HW_STEP a HW_NEXT HW_STEP b HW_NEXT HW_STEP d   \
+    continue;                                       \
+  }
+#define HW_SEQUENCE4(a, b, d, e)                                 \
+  case kSlotSequences + HW_SEQUENCE_NUMBER4(a, b, d, e): {       \
+    HW_STEP a HW_NEXT HW_STEP b HW_NEXT HW_STEP d HW_NEXT HW_STEP e \
+    continue;                                                    \
+  }
+#include "hart/sequences.inc"
+#undef HW_SEQUENCE2
+#undef HW_SEQUENCE3
+#undef HW_SEQUENCE4
 
       case kSlotUndecoded:
         c.budget++;
@@ -477,7 +472,9 @@ enter_page:
           flow = execute_straddling(pc, low, target);
         } else {
           const u32 word = length == 4 ? load_le<u32>(loop_.page->bytes + at) : low;
-          flow = execute(c.insn(), pc, length, word, target);
+          Insn insn = c.insn();
+          insn.op = first_of_sequence(insn.op);
+          flow = execute(insn, pc, length, word, target);
         }
         switch (flow) {
           case Flow::next:
