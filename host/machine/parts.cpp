@@ -27,7 +27,7 @@ u32 HartLines::lines(u32 hart) const { return attention_.shared().harts[hart].li
 MachineClock::MachineClock(Platform& platform, MachineShared& shared)
     : platform_(platform), shared_(shared), start_ns_(platform.monotonic_ns()) {}
 
-u64 MachineClock::ticks() {
+u64 MachineClock::elapsed() {
   const u64 now_ns = platform_.monotonic_ns();
   const u64 now = now_ns > start_ns_ ? (now_ns - start_ns_) / kNanosecondsPerTick : 0;
   u64 latest = shared_.clock_latest.load();

@@ -25,13 +25,29 @@ class HartLines final : public HartInterrupts {
   AttentionProtocol& attention_;
 };
 
+// Has the clock thread look at all deadlines again.
+class ClockWaker final : public DeadlineSink {
+ public:
+  explicit ClockWaker(MachineShared& shared) : shared_(shared) {}
+  void deadlines_changed() override {
+    // Pairs with run_clock(), which reads the word, then the deadlines, and sleeps only while the word is the same.
+    shared_.clock_word.fetch_add(1);
+    shared_.clock_word.notify();
+  }
+
+ private:
+  MachineShared& shared_;
+};
+
 // The one clock: the platform's nanoseconds, through a shared maximum so that no two readers see time go back.
 class MachineClock final : public Clock {
  public:
   MachineClock(Platform& platform, MachineShared& shared);
-  u64 ticks() override;
   u64 unix_nanoseconds() override { return platform_.unix_ns(); }
   static constexpr u64 kNanosecondsPerTick = 1'000'000'000 / kTicksPerSecond;
+
+ protected:
+  u64 elapsed() override;
 
  private:
   Platform& platform_;

@@ -79,10 +79,10 @@ static_assert(offsetof(HartShared, lines) == 16 && offsetof(HartShared, retired)
 struct alignas(64) MachineShared {
   Atomic<u32> power;         // +0  PowerState
   Atomic<u32> exit_code;     // +4  of HTIF or a failed boot
-  Atomic<u32> clock_word;    // +8  the clock thread sleeps here; counted when the earliest deadline moves forward
+  Atomic<u32> clock_word;    // +8  the clock thread sleeps here; counted when it has to look at the deadlines again
   Atomic<u32> hart_count;    // +12
-  Atomic<u64> clock_latest;  // +16 largest time in ticks that anyone has read
-  Atomic<u64> clock_deadline;// +24 the deadline the clock thread sleeps for, ticks
+  Atomic<u64> clock_latest;  // +16 most ticks since the start that anyone has read, whatever the guest set mtime to
+  Atomic<u64> clock_deadline;// +24 the earliest deadline of a hart that the clock thread knows of, ticks
   Atomic<u32> event;         // +32 counted on every change of `power`; waiters outside the machine sleep here
   Atomic<u32> fatal;         // +36 1: fatal_message holds one of our bugs
   char fatal_message[472] = {};

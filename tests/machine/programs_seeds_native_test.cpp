@@ -54,6 +54,8 @@ TEST(ProgramSeeds, CodeStorm) { run_seeds(code_storm(2, 20)); }
 TEST(ProgramSeeds, PowerOffInStorm) { run_seeds(power_off_in_storm(4)); }
 // 50 instructions take a tick. A hart may be kept out for a while, but not until some other timer ends.
 TEST(ProgramSeeds, TimerStorm) { run_seeds(timer_storm(2, 20, 2000)); }
+// 1 ms late is the second that the alarm was first set for, or never.
+TEST(ProgramSeeds, AlarmStorm) { run_seeds(alarm_storm(10, 1'000'000)); }
 TEST(ProgramSeeds, ClockExchange) { run_seeds(clock_exchange(3, 30)); }
 
 // Harts that run instructions in turn show no reordering at all: here the seeds look for programs that hang,
