@@ -54,6 +54,7 @@ Machine::Machine(const MachineConfig& config, Platform& platform, MachineShared&
       clock_(clock != nullptr ? clock : &own_clock_),
       power_(attention_),
       output_(platform),
+      input_(shared.console_room),
       isa_(isa_options(config)),
       aclint_(config.harts, lines_, *clock_, clock_waker_),
       plic_(config.harts, lines_),

@@ -72,15 +72,19 @@ class PowerSwitch final : public PowerSink {
 // Bytes typed at the console, until the guest takes them. Any thread.
 class ConsoleInput final : public ByteSource {
  public:
+  // `room` is counted, and its waiters are woken, once there is room again after a write() that took less than all.
+  explicit ConsoleInput(Atomic<u32>& room) : room_(room) {}
   u32 read(std::span<u8> to) override;
-  // Takes what fits and returns its length.
+  // Takes what fits and returns its length. Whoever will wait for room reads the counter before.
   u32 write(std::span<const u8> from);
 
  private:
   static constexpr u32 kCapacity = 1u << 16;
   Lock lock_;
+  Atomic<u32>& room_;
   u8 bytes_[kCapacity];
   u32 written_ = 0, read_ = 0;
+  bool refused_ = false;
 };
 
 // HTIF as bare-metal test programs use it: exit codes, console bytes, and the write call.

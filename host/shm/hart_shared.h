@@ -85,7 +85,9 @@ struct alignas(64) MachineShared {
   Atomic<u64> clock_deadline;// +24 the earliest deadline of a hart that the clock thread knows of, ticks
   Atomic<u32> event;         // +32 counted on every change of `power`; waiters outside the machine sleep here
   Atomic<u32> fatal;         // +36 1: fatal_message holds one of our bugs
-  char fatal_message[472] = {};
+  Atomic<u32> console_room;  // +40 counted when the guest has made room for console input after some was refused
+  Atomic<u32> reserved;      // +44
+  char fatal_message[464] = {};
   HartShared harts[kMaxInitiators];  // the last one is the control thread's: it initiates and never runs
   ByteRing console_output;           // console bytes towards the page
   ByteRing serial_output;            // the 16550's, where it is not the console
