@@ -3,12 +3,13 @@
 // when the machine ends. It instantiates the core first (constructors run here, once) and lives in its event loop: it
 // never blocks and never runs a hart.
 import {
-  MachineShared_console_output, MachineShared_event, MachineShared_exit_code, MachineShared_fatal,
-  MachineShared_fatal_message, MachineShared_power, MachineShared_serial_output, kPowerOn,
+  MachineShared_console_output, MachineShared_console_room, MachineShared_event, MachineShared_exit_code,
+  MachineShared_fatal, MachineShared_fatal_message, MachineShared_power, MachineShared_serial_output, kPowerOn,
   sizeof_MachineShared_fatal_message,
 } from '../build/generated/layout.ts';
 import { instantiateCore, sharedString, sharedText, type Core } from './core.ts';
 import { IncomingFile, MachineFailure, fileName } from './incoming-file.ts';
+import { InputPump, kInputChunk } from './input-pump.ts';
 import { describeError } from './platform.ts';
 import type { ErrorCode, FileKind, FromIo, MachineConfiguration, NamedFile, ToIo, WorkerStack } from './protocol.ts';
 import { RingReader } from './ring-reader.ts';
@@ -30,8 +31,6 @@ const kStagingSlack = 2 * kPage;
 /** Output that the page has not consumed yet: beyond this we leave bytes in the ring, and the guest's writes wait. */
 const kOutputWindow = 512 * 1024;
 const kOutputChunk = 32 * 1024;
-const kInputChunk = 4096;
-const kInputRetryMs = 5;
 
 export type Post = (message: FromIo, transfer?: Transferable[]) => void;
 
@@ -49,9 +48,7 @@ export class IoMachine {
   private files: IncomingFile[] = [];
   private epoch = 0;
   private core: Core | null = null;
-  private inputAt = 0; // address of kInputChunk bytes in the core
-  private input: Uint8Array[] = [];
-  private inputTimer = false;
+  private readonly input = new InputPump((error) => this.fail(error));
   private unconsumed = 0;
   private consumed: (() => void) | null = null;
   private size: { columns: number; rows: number } | null = null;
@@ -70,7 +67,6 @@ export class IoMachine {
         break;
       case 'input':
         this.input.push(message.bytes);
-        this.guarded(() => this.pumpInput());
         break;
       case 'resize':
         this.size = { columns: message.columns, rows: message.rows };
@@ -106,7 +102,7 @@ export class IoMachine {
     const created = exports.hw_machine_create(jsonAt, json.length);
     exports.hw_release(jsonAt);
     if (created !== 0) throw this.coreFailure(core, 'core-failed');
-    this.inputAt = this.allocate(core, kInputChunk, 'console input');
+    const inputAt = this.allocate(core, kInputChunk, 'console input');
 
     const shared = exports.hw_shared() >>> 0;
     const stack = (number: number): WorkerStack =>
@@ -121,8 +117,14 @@ export class IoMachine {
     if (exports.hw_machine_start() !== 0) throw this.coreFailure(core, 'bad-file');
     this.core = core;
     this.resize();
-    this.pumpInput();
     const words = new Int32Array(memory.buffer);
+    this.input.connect({
+      offer: (chunk) => {
+        bytes.set(chunk, inputAt);
+        return exports.hw_console_input(inputAt, chunk.length) >>> 0;
+      },
+      words, room: (shared + MachineShared_console_room) / 4, wait: this.wait,
+    });
     const rings = [
       { from: 'console', ring: new RingReader(memory.buffer, shared + MachineShared_console_output) },
       { from: 'serial', ring: new RingReader(memory.buffer, shared + MachineShared_serial_output) },
@@ -160,27 +162,6 @@ export class IoMachine {
 
   private resize(): void {
     if (this.size !== null) this.core?.exports.hw_console_resize(this.size.columns, this.size.rows);
-  }
-
-  private pumpInput(): void {
-    const core = this.core;
-    if (core === null || this.inputTimer) return;
-    for (let next = this.input[0]; next !== undefined; next = this.input[0]) {
-      const chunk = next.subarray(0, kInputChunk);
-      core.bytes.set(chunk, this.inputAt);
-      const accepted = core.exports.hw_console_input(this.inputAt, chunk.length) >>> 0;
-      if (accepted === next.length) this.input.shift();
-      else this.input[0] = next.subarray(accepted);
-      if (accepted < chunk.length) {
-        // The guest is behind with reading. There is no word to wait for: it makes room by reading a queue of its own.
-        this.inputTimer = true;
-        setTimeout(() => {
-          this.inputTimer = false;
-          this.guarded(() => this.pumpInput());
-        }, kInputRetryMs);
-        return;
-      }
-    }
   }
 
   /** Posts what lies in the ring; true when there was something. */

@@ -335,10 +335,11 @@ Result<int> run_machine(const Options& options, NativePlatform& platform, bool& 
   if (!booted) return booted.error();
 
   const u64 started = platform.monotonic_ns();
-  bool limited = false;
+  bool limited = false, asleep = false;
   if (options.config.deterministic) {
     DeterministicRunner runner(machine, *virtual_clock, options.config.seed);
     limited = !runner.run(options.max_instructions);
+    asleep = runner.slept_for_ever();
   } else {
     RawTerminal raw;
     int wake[2];
@@ -377,6 +378,8 @@ Result<int> run_machine(const Options& options, NativePlatform& platform, bool& 
     std::fprintf(stderr, "hartwood: %" PRIu64 " instructions, %.3f s, %.1f MIPS, RAM hash %016" PRIx64 "\n",
                  machine.retired(), seconds, static_cast<double>(machine.retired()) / seconds * 1e-6, machine.ram_hash());
   }
+  // Nothing comes from outside in this mode.
+  if (asleep) return Error{"every hart waits and no timer is set: nothing can wake the machine any more"};
   if (limited) return kExitLimit;
   reboot = machine.shared().power.load() == kPowerReboot;
   return static_cast<int>(machine.shared().exit_code.load() & 0xff);

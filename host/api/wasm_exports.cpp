@@ -181,10 +181,8 @@ HW_EXPORT(hw_console_resize) void hw_console_resize(u32 columns, u32 rows) {
 }
 HW_EXPORT(hw_console_drained) void hw_console_drained() { embedding.machine->console_drained(); }
 
-HW_EXPORT(hw_stop_all) void hw_stop_all() {
-  embedding.machine->stop_all();
-  embedding.machine->stop_clock();
-}
+// A pause: hw_hart_run returns "stopped" and hw_clock_run returns; after hw_resume_all both are to be called again.
+HW_EXPORT(hw_stop_all) void hw_stop_all() { embedding.machine->stop_all(); }
 HW_EXPORT(hw_resume_all) void hw_resume_all() { embedding.machine->resume_all(); }
 
 }  // namespace hartwood

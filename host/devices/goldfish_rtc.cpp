@@ -18,13 +18,18 @@ void GoldfishRtc::check_alarm() {
   update();
 }
 
-void GoldfishRtc::poll() {
+u64 GoldfishRtc::poll() {
   Guard guard(lock_);
   check_alarm();
+  return due();
 }
 
 u64 GoldfishRtc::next_alarm() const {
   Guard guard(lock_);
+  return due();
+}
+
+u64 GoldfishRtc::due() const {
   if (!state_.armed) return kNoAlarm;
   const u64 due = state_.alarm - state_.offset;
   return due == kNoAlarm ? due - 1 : due;
@@ -55,6 +60,7 @@ bool GoldfishRtc::mmio_read(u64 offset, unsigned size, u64& value) {
 bool GoldfishRtc::mmio_write(u64 offset, unsigned size, u64 value) {
   if (size != 4) return false;
   Guard guard(lock_);
+  const u64 due_before = due();
   switch (offset) {
     case kTimeLow: {
       const u64 time = now();
@@ -78,6 +84,8 @@ bool GoldfishRtc::mmio_write(u64 offset, unsigned size, u64 value) {
   }
   check_alarm();
   update();
+  // One that was cleared needs no haste: when its time comes there is nothing to do.
+  if (state_.armed && due() != due_before) deadlines_.deadlines_changed();
   return true;
 }
 
@@ -115,6 +123,7 @@ void GoldfishRtc::load(StateReader& in) {
   state_ = state;
   check_alarm();
   update();
+  deadlines_.deadlines_changed();
 }
 
 }  // namespace hartwood

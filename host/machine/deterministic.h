@@ -16,11 +16,13 @@ namespace hartwood {
 class DeterministicClock final : public Clock {
  public:
   explicit DeterministicClock(Platform& platform) : platform_(platform) {}
-  u64 ticks() override { return now_ns() / (1'000'000'000 / kTicksPerSecond); }
   u64 unix_nanoseconds() override { return platform_.unix_ns() + now_ns(); }
   u64 now_ns() const { return idle_ns_ + (machine_ ? machine_->retired() << shift_ : 0); }
   // An instruction takes 1 << shift nanoseconds, as under QEMU's -icount shift=N.
   void set_shift(unsigned shift) { shift_ = shift; }
+
+ protected:
+  u64 elapsed() override { return now_ns() / (1'000'000'000 / kTicksPerSecond); }
 
  private:
   friend class DeterministicRunner;

@@ -49,16 +49,18 @@ Machine::Machine(const MachineConfig& config, Platform& platform, MachineShared&
       shared_(shared),
       attention_(shared),
       lines_(attention_),
+      clock_waker_(shared),
       own_clock_(platform, shared),
       clock_(clock != nullptr ? clock : &own_clock_),
       power_(attention_),
       output_(platform),
+      input_(shared.console_room),
       isa_(isa_options(config)),
-      aclint_(config.harts, lines_, *clock_),
+      aclint_(config.harts, lines_, *clock_, clock_waker_),
       plic_(config.harts, lines_),
       syscon_(power_),
       uart_(InterruptLine(plic_, virt::kUartIrq), &output_, config.console == ConsoleKind::uart ? &input_ : nullptr),
-      rtc_(*clock_, InterruptLine(plic_, virt::kRtcIrq)),
+      rtc_(*clock_, InterruptLine(plic_, virt::kRtcIrq), clock_waker_),
       console_(console_ports(config.console, output_, input_)),
       rng_(platform.entropy()),
       firmware_power_(power_),
@@ -259,7 +261,7 @@ void Machine::run_clock() {
       }
       if (deadline < earliest) earliest = deadline;
     }
-    if (rtc_.next_alarm() != ~u64{0}) rtc_.poll();
+    const u64 alarm = rtc_.poll();
     // Pairs with Hart::arm_deadline: it stores its deadline, then compares with this one.
     shared_.clock_deadline.store(earliest);
     i64 timeout_ns = -1;
@@ -267,6 +269,15 @@ void Machine::run_clock() {
       const u64 ticks = earliest > now ? earliest - now : 0;
       constexpr u64 kLongest = 3600 * Clock::kTicksPerSecond;
       timeout_ns = static_cast<i64>((ticks < kLongest ? ticks : kLongest) * MachineClock::kNanosecondsPerTick);
+    }
+    if (alarm != GoldfishRtc::kNoAlarm) {
+      // By the host's wall clock, which may be set, and which runs on while the host is suspended: we sleep by another
+      // one, so we look now and then.
+      constexpr u64 kLongest = u64{60} * 1'000'000'000;
+      const u64 wall = clock_->unix_nanoseconds();
+      const u64 left = alarm > wall ? alarm - wall : 0;
+      const i64 alarm_ns = static_cast<i64>(left < kLongest ? left : kLongest);
+      if (timeout_ns < 0 || alarm_ns < timeout_ns) timeout_ns = alarm_ns;
     }
     if (timeout_ns == 0) continue;
     // A deadline stored between our look and the store of clock_deadline was compared with the old value.
@@ -278,8 +289,7 @@ void Machine::run_clock() {
 
 void Machine::stop_clock() {
   clock_stop_.store(1);
-  shared_.clock_word.fetch_add(1);
-  shared_.clock_word.notify();
+  clock_waker_.deadlines_changed();
 }
 
 // ----------------------------------------------------------------------------------------------------------- console
@@ -307,9 +317,12 @@ void Machine::console_drained() {
 }
 
 void Machine::stop_all() {
+  stop_clock();
   for (u32 i = 0; i < config_.harts; i++) attention_.post(i, kAttentionStop);
 }
 void Machine::resume_all() {
+  // Deadlines that passed meanwhile are found by the harts and by run_clock() when they start.
+  clock_stop_.store(0);
   for (u32 i = 0; i < config_.harts; i++) attention_.take(i, kAttentionStop);
 }
 

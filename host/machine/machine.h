@@ -54,7 +54,7 @@ class Machine {
   Hart& hart(u32 index) { return *harts_[index]; }
   u32 hart_count() const { return config_.harts; }
   Hart::Exit run_hart(u32 index, u64 budget) { return harts_[index]->run(budget); }
-  // Sets timer bits when deadlines pass, until the machine ends or stop_clock().
+  // Sets timer bits when deadlines pass and fires the alarm, until the machine ends or stop_clock() or stop_all().
   void run_clock();
   void stop_clock();
 
@@ -64,8 +64,10 @@ class Machine {
   // The output sink has room again.
   void console_drained();
 
-  void stop_all();    // every hart leaves run() with Exit::stopped
-  void resume_all();  // ...and may be run again
+  // A pause: every hart leaves run() with Exit::stopped, and the clock's thread leaves run_clock(). Time runs on.
+  void stop_all();
+  // After all of them have left: they may be run again, the clock too.
+  void resume_all();
   PowerSwitch& power() { return power_; }
   MachineShared& shared() { return shared_; }
   GuestMemory& memory() { return *memory_; }
@@ -131,6 +133,7 @@ class Machine {
   MachineShared& shared_;
   AttentionProtocol attention_;
   HartLines lines_;
+  ClockWaker clock_waker_;
   MachineClock own_clock_;
   Clock* clock_;
   PowerSwitch power_;

@@ -2,6 +2,7 @@
 #include "machine/parts.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace hartwood {
 
@@ -27,7 +28,7 @@ u32 HartLines::lines(u32 hart) const { return attention_.shared().harts[hart].li
 MachineClock::MachineClock(Platform& platform, MachineShared& shared)
     : platform_(platform), shared_(shared), start_ns_(platform.monotonic_ns()) {}
 
-u64 MachineClock::ticks() {
+u64 MachineClock::elapsed() {
   const u64 now_ns = platform_.monotonic_ns();
   const u64 now = now_ns > start_ns_ ? (now_ns - start_ns_) / kNanosecondsPerTick : 0;
   u64 latest = shared_.clock_latest.load();
@@ -55,9 +56,18 @@ void PowerSwitch::end(PowerState state, u32 code) {
 }
 
 u32 ConsoleInput::read(std::span<u8> to) {
-  Guard guard(lock_);
   u32 taken = 0;
-  while (taken < to.size() && read_ != written_) to[taken++] = bytes_[read_++ % kCapacity];
+  bool waited_for = false;
+  {
+    Guard guard(lock_);
+    while (taken < to.size() && read_ != written_) to[taken++] = bytes_[read_++ % kCapacity];
+    if (taken != 0) waited_for = std::exchange(refused_, false);
+  }
+  if (waited_for) {
+    // Pairs with a writer that read the counter, then wrote, then waits.
+    room_.fetch_add(1);
+    room_.notify();
+  }
   return taken;
 }
 
@@ -65,6 +75,7 @@ u32 ConsoleInput::write(std::span<const u8> from) {
   Guard guard(lock_);
   u32 taken = 0;
   while (taken < from.size() && written_ - read_ < kCapacity) bytes_[written_++ % kCapacity] = from[taken++];
+  refused_ |= taken < from.size();
   return taken;
 }
 

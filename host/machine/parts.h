@@ -26,13 +26,29 @@ class HartLines final : public HartInterrupts {
   AttentionProtocol& attention_;
 };
 
+// Has the clock thread look at all deadlines again.
+class ClockWaker final : public DeadlineSink {
+ public:
+  explicit ClockWaker(MachineShared& shared) : shared_(shared) {}
+  void deadlines_changed() override {
+    // Pairs with run_clock(), which reads the word, then the deadlines, and sleeps only while the word is the same.
+    shared_.clock_word.fetch_add(1);
+    shared_.clock_word.notify();
+  }
+
+ private:
+  MachineShared& shared_;
+};
+
 // The one clock: the platform's nanoseconds, through a shared maximum so that no two readers see time go back.
 class MachineClock final : public Clock {
  public:
   MachineClock(Platform& platform, MachineShared& shared);
-  u64 ticks() override;
   u64 unix_nanoseconds() override { return platform_.unix_ns(); }
   static constexpr u64 kNanosecondsPerTick = 1'000'000'000 / kTicksPerSecond;
+
+ protected:
+  u64 elapsed() override;
 
  private:
   Platform& platform_;
@@ -57,15 +73,19 @@ class PowerSwitch final : public PowerSink {
 // Bytes typed at the console, until the guest takes them. Any thread.
 class ConsoleInput final : public ByteSource {
  public:
+  // `room` is counted, and its waiters are woken, once there is room again after a write() that took less than all.
+  explicit ConsoleInput(Atomic<u32>& room) : room_(room) {}
   u32 read(std::span<u8> to) override;
-  // Takes what fits and returns its length.
+  // Takes what fits and returns its length. Whoever will wait for room reads the counter before.
   u32 write(std::span<const u8> from);
 
  private:
   static constexpr u32 kCapacity = 1u << 16;
   Lock lock_;
+  Atomic<u32>& room_;
   u8 bytes_[kCapacity];
   u32 written_ = 0, read_ = 0;
+  bool refused_ = false;
 };
 
 // HTIF as bare-metal test programs use it: exit codes, console bytes, and the write call.

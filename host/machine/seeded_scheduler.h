@@ -47,7 +47,8 @@ class SeededScheduler : public Scheduler {
   SeededScheduler(const SeededScheduler&) = delete;
   SeededScheduler& operator=(const SeededScheduler&) = delete;
 
-  // Before run_fibers(). A background fiber is one that nobody waits for.
+  // Before run_fibers(). A background fiber is one that nobody waits for, but that is not left before it sleeps or
+  // returns: it may hold a lock.
   void add(std::function<void()> body, bool background = false);
 
   enum class End : u8 {

@@ -228,7 +228,8 @@ SeededScheduler::End SeededScheduler::run_fibers() {
   End end = End::finished;
   for (;;) {
     bool left = false;
-    for (auto& fiber : fibers_) left |= !fiber->background && fiber->state != Fiber::State::done;
+    for (auto& fiber : fibers_)
+      left |= fiber->background ? fiber->state == Fiber::State::ready : fiber->state != Fiber::State::done;
     if (!left) break;
     Fiber* next = choose_or_skip();
     if (next == nullptr) {

@@ -80,14 +80,15 @@ static_assert(offsetof(HartShared, lines) == 16 && offsetof(HartShared, retired)
 struct alignas(64) MachineShared {
   Atomic<u32> power;         // +0  PowerState
   Atomic<u32> exit_code;     // +4  of HTIF or a failed boot
-  Atomic<u32> clock_word;    // +8  the clock thread sleeps here; counted when the earliest deadline moves forward
+  Atomic<u32> clock_word;    // +8  the clock thread sleeps here; counted when it has to look at the deadlines again
   Atomic<u32> hart_count;    // +12
-  Atomic<u64> clock_latest;  // +16 largest time in ticks that anyone has read
-  Atomic<u64> clock_deadline;// +24 the deadline the clock thread sleeps for, ticks
+  Atomic<u64> clock_latest;  // +16 most ticks since the start that anyone has read, whatever the guest set mtime to
+  Atomic<u64> clock_deadline;// +24 the earliest deadline of a hart that the clock thread knows of, ticks
   Atomic<u32> event;         // +32 counted on every change of `power`; waiters outside the machine sleep here
   Atomic<u32> fatal;         // +36 1: fatal_message holds one of our bugs
   Atomic<u32> exclusive;     // +40 the hart that runs alone, plus 1; 0: none. Others sleep here until it is done
-  char fatal_message[468] = {};
+  Atomic<u32> console_room;  // +44 counted when the guest has made room for console input after some was refused
+  char fatal_message[464] = {};
   HartShared harts[kMaxInitiators];  // the last one is the control thread's: it initiates and never runs
   ByteRing console_output;           // console bytes towards the page
   ByteRing serial_output;            // the 16550's, where it is not the console

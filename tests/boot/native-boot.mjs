@@ -4,7 +4,9 @@
 //
 //   node tests/boot/native-boot.mjs [HARTWOOD]
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 
@@ -104,6 +106,32 @@ test("Debian's stock kernel on ttyS0", () =>
   check([...stock, '--append', 'console=ttyS0 quiet', '--console', 'uart', '--harts', '2', '--memory', '512M'],
     { harts: 2, release: /^6\.12\.[0-9]+.*-riscv64/m }));
 
+/** An ELF file with these instructions at the start of RAM. */
+function bareProgram(words) {
+  const code = Buffer.from(Uint32Array.from(words).buffer);
+  const file = Buffer.alloc(120);
+  file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  const put = (at, bytes, value) => (bytes === 8 ? file.writeBigUInt64LE(BigInt(value), at) : file.writeUIntLE(value, at, bytes));
+  const base = 0x8000_0000;
+  // The header: an executable for RISC-V with one program header behind it.
+  for (const field of [[16, 2, 2], [18, 2, 243], [20, 4, 1], [24, 8, base], [32, 8, 64], [52, 2, 64], [54, 2, 56], [56, 2, 1]]) put(...field);
+  // PT_LOAD, R and X, from the file's byte 120.
+  for (const field of [[64, 4, 1], [68, 4, 5], [72, 8, 120], [80, 8, base], [88, 8, base], [96, 8, code.length], [104, 8, code.length], [112, 8, 4]]) put(...field);
+  return Buffer.concat([file, code]);
+}
+
+test('a deterministic machine that nothing can wake says so', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hartwood-asleep-'));
+  try {
+    const kernel = join(folder, 'asleep.elf');
+    writeFileSync(kernel, bareProgram([0x1050_0073, 0xffdf_f06f])); // wfi, and again
+    const machine = new Machine(['--deterministic', '--harts', '2', '--bios', 'none', '--kernel', kernel]);
+    assert.equal(await machine.exited, 2);
+    assert.match(machine.output, /every hart waits and no timer is set/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 test('a missing kernel is a clear error', async () => {
   const machine = new Machine(['--kernel', '/does/not/exist']);
   assert.equal(await machine.exited, 2);

@@ -44,7 +44,8 @@ struct RtcTest : testing::Test {
   }
   FakeClock clock;
   FakeWires wires;
-  GoldfishRtc device{clock, InterruptLine(wires, kIrq)};
+  FakeDeadlines deadlines;
+  GoldfishRtc device{clock, InterruptLine(wires, kIrq), deadlines};
 };
 
 TEST_F(RtcTest, ReadingTheLowHalfLatchesTheHighHalf) {
@@ -110,6 +111,29 @@ TEST_F(RtcTest, AlarmFollowsAChangeOfTheTime) {
   EXPECT_EQ(device.next_alarm(), 2000u);
 }
 
+// Whoever sleeps for the alarm hears of every one that is new or has moved, and of nothing else.
+TEST_F(RtcTest, SaysWhenTheAlarmMoves) {
+  clock.now_ns = 1000;
+  const auto told = [&] { return deadlines.changes.exchange(0); };
+  write_reg(device, GoldfishRtc::kAlarmHigh, 1);
+  write_reg(device, GoldfishRtc::kIrqEnabled, 1);
+  EXPECT_EQ(told(), 0u) << "not armed";
+  write_reg(device, GoldfishRtc::kAlarmLow, 5000);
+  EXPECT_EQ(told(), 1u);
+  write_reg(device, GoldfishRtc::kAlarmLow, 5000);
+  EXPECT_EQ(told(), 0u) << "the same";
+  write_reg(device, GoldfishRtc::kAlarmHigh, 0);
+  EXPECT_EQ(told(), 1u);
+  EXPECT_EQ(device.next_alarm(), 5000u);
+  write_reg(device, GoldfishRtc::kTimeLow, 3000);
+  EXPECT_EQ(told(), 1u) << "by the time";
+  EXPECT_EQ(device.next_alarm(), 3000u);
+  write_reg(device, GoldfishRtc::kClearAlarm, 1);
+  write_reg(device, GoldfishRtc::kAlarmLow, 900);
+  EXPECT_EQ(told(), 0u) << "cleared, and one that fires at once";
+  EXPECT_EQ(device.poll(), GoldfishRtc::kNoAlarm);
+}
+
 TEST_F(RtcTest, OtherSizesFaultAndOtherRegistersAreZero) {
   for (const unsigned size : {1u, 2u, 8u}) EXPECT_TRUE(refuses(device, 0, size));
   EXPECT_EQ(read_reg(device, 0x20), 0u);
@@ -123,7 +147,7 @@ TEST_F(RtcTest, State) {
   set_alarm(900);
   write_reg(device, GoldfishRtc::kIrqEnabled, 1);
   FakeWires other_wires;
-  GoldfishRtc other(clock, InterruptLine(other_wires, kIrq));
+  GoldfishRtc other(clock, InterruptLine(other_wires, kIrq), deadlines);
   check_state(other, saved(device));
   EXPECT_EQ(other.next_alarm(), 1400u);
   clock.now_ns = 1400;

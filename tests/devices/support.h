@@ -22,7 +22,7 @@
 namespace hartwood::device_test {
 
 struct FakeHarts final : HartInterrupts {
-  explicit FakeHarts(u32 count) : line(count), compare(count) {
+  explicit FakeHarts(u32 count) : line(count), compare(count), compared(count) {
     for (auto& ticks : compare) ticks = ~u64{0};
   }
   void set_lines(u32 hart, u32 mask, bool level) override {
@@ -31,19 +31,28 @@ struct FakeHarts final : HartInterrupts {
     else
       line.at(hart).fetch_and(~mask);
   }
-  void set_mtimecmp(u32 hart, u64 ticks) override { compare.at(hart) = ticks; }
+  void set_mtimecmp(u32 hart, u64 ticks) override {
+    compare.at(hart) = ticks;
+    compared.at(hart)++;
+  }
   u64 mtimecmp(u32 hart) const override { return compare.at(hart); }
   u32 lines(u32 hart) const override { return line.at(hart); }
 
   std::vector<std::atomic<u32>> line;
   std::vector<std::atomic<u64>> compare;
+  std::vector<std::atomic<u32>> compared;  // how often a hart was told to compare
 };
 
 struct FakeClock final : Clock {
-  u64 ticks() override { return now_ticks; }
+  u64 elapsed() override { return now_ticks; }
   u64 unix_nanoseconds() override { return now_ns; }
   std::atomic<u64> now_ticks{0};
   std::atomic<u64> now_ns{0};
+};
+
+struct FakeDeadlines final : DeadlineSink {
+  void deadlines_changed() override { changes++; }
+  std::atomic<u32> changes{0};
 };
 
 struct FakeWires final : InterruptSink {

@@ -116,6 +116,59 @@ TEST(LockSeeds, ExcludesAndWakes) {
   }
 }
 
+// Input beyond what fits: the writer sleeps until the reader has made room, is always woken, and nothing is lost.
+TEST(ConsoleInputSeeds, WriterIsWokenWhenThereIsRoom) {
+  constexpr u32 kBytes = 200'000;
+  for (u64 seed = 1; seed <= 300; seed++) {
+    SeededRandom random(seed);
+    SchedulerOptions options;
+    options.switch_one_in = 2;
+    options.spurious_one_in = seed % 2 == 0 ? 4 : 0;
+    options.max_points = 1'000'000;
+    SeededScheduler scheduler(seed, options);
+    Atomic<u32> room{0};
+    auto input = std::make_unique<ConsoleInput>(room);
+    scheduler.add([&] {
+      std::vector<u8> bytes(20'000);
+      for (u32 at = 0; at < kBytes;) {
+        for (u32 i = 0; i < bytes.size(); i++) bytes[i] = static_cast<u8>((at + i) * 7 >> 3);
+        const u32 size = std::min<u32>(1 + random.below(20'000), kBytes - at);
+        const u32 seen = room.load();
+        const u32 taken = input->write(std::span(bytes).first(size));
+        at += taken;
+        if (taken < size) room.wait(seen);
+      }
+    });
+    scheduler.add([&] {
+      std::vector<u8> bytes(20'000);
+      for (u32 at = 0; at < kBytes;) {
+        const u32 taken = input->read(std::span(bytes).first(1 + random.below(20'000)));
+        for (u32 i = 0; i < taken; i++) ASSERT_EQ(bytes[i], static_cast<u8>((at + i) * 7 >> 3)) << "seed " << seed;
+        at += taken;
+      }
+    });
+    ASSERT_EQ(scheduler.run_fibers(), SeededScheduler::End::finished) << "seed " << seed;
+  }
+}
+
+// Nobody is told of room that nobody was refused.
+TEST(ConsoleInput, CountsOnlyAfterARefusal) {
+  Atomic<u32> room{0};
+  auto input = std::make_unique<ConsoleInput>(room);
+  std::vector<u8> bytes(70'000);
+  EXPECT_EQ(input->write(std::span(bytes).first(100)), 100u);
+  EXPECT_EQ(input->read(std::span(bytes).first(50)), 50u);
+  EXPECT_EQ(room.load(), 0u);
+  const u32 taken = input->write(bytes);
+  EXPECT_EQ(taken, 65'536u - 50);
+  EXPECT_EQ(input->read(std::span(bytes).first(0)), 0u);
+  EXPECT_EQ(room.load(), 0u) << "nothing was taken";
+  EXPECT_EQ(input->read(std::span(bytes).first(1)), 1u);
+  EXPECT_EQ(room.load(), 1u);
+  EXPECT_EQ(input->read(std::span(bytes).first(1)), 1u);
+  EXPECT_EQ(room.load(), 1u);
+}
+
 TEST(SeededScheduler, OneSeedIsOneExecution) {
   const auto trace = [](u64 seed) {
     SeededScheduler scheduler(seed, {.switch_one_in = 2});

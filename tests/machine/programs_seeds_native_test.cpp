@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The multi-hart guest programs on whole machines under the seeded scheduler: 1,000 seeds each, with slices
+// The multi-hart guest programs on whole machines under the seeded scheduler: 1,000 seeds each or more, with slices
 // of a few instructions. A failure names its seed; the same seed fails again.
 #include "machine/guest_rig.h"
 #include "programs/fences.h"
@@ -26,9 +26,9 @@ SchedulerOptions options_of(u64 seed) {
 }
 
 // `longest`: instructions that a run may take.
-void run_seeds(const GuestProgram& program, u64 longest = 5'000'000) {
+void run_seeds(const GuestProgram& program, u64 longest = 5'000'000, u64 seeds = kSeeds) {
   GuestRig rig(program.harts, GuestRig::Time::by_instructions);
-  for (u64 seed = 1; seed <= kSeeds; seed++) {
+  for (u64 seed = 1; seed <= seeds; seed++) {
     const std::string failure = rig.run_seed(program, seed, options_of(seed), longest);
     ASSERT_EQ(failure, "") << "seed " << seed;
   }
@@ -54,7 +54,10 @@ TEST(ProgramSeeds, PageTableStormOfFour) { run_seeds(page_table_storm(4, 5)); }
 TEST(ProgramSeeds, CodeStorm) { run_seeds(code_storm(2, 20)); }
 TEST(ProgramSeeds, PowerOffInStorm) { run_seeds(power_off_in_storm(4)); }
 // 50 instructions take a tick. A hart may be kept out for a while, but not until some other timer ends.
-TEST(ProgramSeeds, TimerStorm) { run_seeds(timer_storm(2, 20, 2000)); }
+// More seeds: the clock thread has to fall asleep between two neighbouring operations of a hart.
+TEST(ProgramSeeds, TimerStorm) { run_seeds(timer_storm(2, 20, 2000), 5'000'000, 5 * kSeeds); }
+// 1 ms late is the second that the alarm was first set for, or never.
+TEST(ProgramSeeds, AlarmStorm) { run_seeds(alarm_storm(10, 1'000'000)); }
 TEST(ProgramSeeds, ClockExchange) { run_seeds(clock_exchange(3, 30)); }
 
 // Harts that run instructions in turn show no reordering at all: here the seeds look for programs that hang,

@@ -16,8 +16,7 @@ const layers = ['machine', 'debug', 'boot', 'sbi', 'devices', 'hart', 'memory', 
 const secondsToRun = 120;
 
 const googletest = '/usr/src/googletest/googletest/include';
-const flags = ['-std=c++20', '-O1', '-Wall', '-Wextra', '-ffp-contract=off', '-fno-strict-aliasing', '-isystem', googletest,
-  `-DHARTWOOD_SOURCE_DIR="${root}"`];
+const flags = ['-std=c++20', '-O1', '-Wall', '-Wextra', '-ffp-contract=off', '-fno-strict-aliasing', '-isystem', googletest];
 
 async function must(command, args, options) {
   const result = await execute(command, args, { keep: true, ...options });

@@ -414,7 +414,7 @@ TEST_P(SbiHartsStorm, InterruptPingPong) {
 }
 
 struct RealClock final : Clock {
-  u64 ticks() override {
+  u64 elapsed() override {
     const auto passed = std::chrono::steady_clock::now() - start;
     return static_cast<u64>(std::chrono::duration_cast<std::chrono::nanoseconds>(passed).count()) / 100;
   }

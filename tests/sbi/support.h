@@ -29,7 +29,7 @@ inline constexpr u64 kData = kRamBase + 0x10'0000;
 inline constexpr u64 kSsiBit = 1 << kSsi, kStiBit = 1 << kSti;
 
 struct ManualClock final : Clock {
-  u64 ticks() override { return now.load_relaxed(); }
+  u64 elapsed() override { return now.load_relaxed(); }
   u64 unix_nanoseconds() override { return 0; }
   Atomic<u64> now{0};
 };

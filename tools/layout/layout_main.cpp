@@ -83,6 +83,7 @@ int main() {
   OFFSET(MachineShared, hart_count);
   OFFSET(MachineShared, event);
   OFFSET(MachineShared, fatal);
+  OFFSET(MachineShared, console_room);
   OFFSET(MachineShared, fatal_message);
   print("sizeof_MachineShared_fatal_message", sizeof(hartwood::MachineShared::fatal_message));
   OFFSET(MachineShared, harts);
