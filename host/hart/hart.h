@@ -111,7 +111,8 @@ class Hart final : public FenceTarget {
   void interpret(u32 steps);
   void interpret_traced(u32 steps);
   DecodedPage* fetch_page(u64 pc);
-  // The TLB tables of the current translation context into loop_.
+  bool floating(const u8* slot);
+  // The TLB tables of the current translation context into state_.loop.
   void select_tables();
 
   // execute.cpp
@@ -131,7 +132,7 @@ class Hart final : public FenceTarget {
   template <unsigned kSize>
   bool atomic_address(u64 va, Access access, Pa& pa) {
     u64 offset;
-    if (probe<kSize>(access == Access::load ? loop_.read_table : loop_.write_table, va, offset)) [[likely]] {
+    if (probe<kSize>(access == Access::load ? state_.loop.read_table : state_.loop.write_table, va, offset)) [[likely]] {
       pa = Pa(kRamBase + offset);
       return true;
     }
@@ -172,7 +173,22 @@ class Hart final : public FenceTarget {
   HartOptions options_;
   HartParts parts_;
   HartShared& shared_;
-  HartState state_;
+  // What the fast loop works with inside one page; set on its entry and at page changes.
+  struct Loop {
+    const u8* first = nullptr;  // first slot of the page
+    u64 page_va = 0;
+    const u8* read_table = nullptr;
+    const u8* write_table = nullptr;
+    u8* ram = nullptr;
+    u64 outside_ram = 0;  // bits that no offset in RAM has
+    u32 table_mask = 0;   // of the byte offset of a TLB entry
+    DecodedPage* page = nullptr;
+  };
+  // One object, registers first: the fast loop reaches all it needs from a single pointer.
+  struct Core : HartState {
+    Loop loop;
+  };
+  Core state_;
   Tlb tlb_;
   CodeCache code_;
 
@@ -194,24 +210,16 @@ class Hart final : public FenceTarget {
   bool waiting_ = false;     // in WFI
   bool jumped_ = false;      // firmware set pc
 
-  // What the fast loop works with inside one page; set on its entry and at page changes.
-  struct Loop {
-    const u8* first = nullptr;  // first slot of the page
-    u64 page_va = 0;
-    const u8* read_table = nullptr;
-    const u8* write_table = nullptr;
-    u8* ram = nullptr;
-    u64 outside_ram = 0;  // bits that no offset in RAM has
-    u32 table_mask = 0;   // of the byte offset of a TLB entry
-    DecodedPage* page = nullptr;
-  };
-  Loop loop_;
   // The offset in RAM of an access of kSize bytes, and whether the table has it; see tlb.h.
   template <unsigned kSize>
-  [[gnu::always_inline]] bool probe(const u8* table, u64 va, u64& offset) const {
-    const u64 entry = *reinterpret_cast<const u64*>(table + (static_cast<u32>(va >> (kPageShift - 3)) & loop_.table_mask));
+  [[gnu::always_inline]] static bool probe(const Loop& loop, const u8* table, u64 va, u64& offset) {
+    const u64 entry = *reinterpret_cast<const u64*>(table + (static_cast<u32>(va >> (kPageShift - 3)) & loop.table_mask));
     offset = va ^ entry;
-    return (offset & (loop_.outside_ram | (kSize - 1))) == 0;
+    return (offset & (loop.outside_ram | (kSize - 1))) == 0;
+  }
+  template <unsigned kSize>
+  [[gnu::always_inline]] bool probe(const u8* table, u64 va, u64& offset) const {
+    return probe<kSize>(state_.loop, table, va, offset);
   }
 };
 
