@@ -138,19 +138,45 @@ Result<u64> parse_number(const char* option, const char* text) {
 }
 
 Status parse_options(int argc, char** argv, Options& options) {
-  enum Code { kernel = 256, initrd, append, bios, dtb, harts, memory, disk, console, paging, zacas, deterministic, seed,
-              max_instructions, trace, trace_limit, stats, help };
-  static const option kOptions[] = {
-      {"kernel", required_argument, nullptr, kernel},   {"initrd", required_argument, nullptr, initrd},
-      {"append", required_argument, nullptr, append},   {"bios", required_argument, nullptr, bios},
-      {"dtb", required_argument, nullptr, dtb},         {"harts", required_argument, nullptr, harts},
-      {"memory", required_argument, nullptr, memory},   {"disk", required_argument, nullptr, disk},
-      {"console", required_argument, nullptr, console}, {"paging", required_argument, nullptr, paging},
-      {"zacas", no_argument, nullptr, zacas},           {"deterministic", no_argument, nullptr, deterministic},
-      {"seed", required_argument, nullptr, seed},       {"max-instructions", required_argument, nullptr, max_instructions},
-      {"trace", required_argument, nullptr, trace},     {"trace-limit", required_argument, nullptr, trace_limit},
-      {"stats", no_argument, nullptr, stats},           {"help", no_argument, nullptr, help},
-      {nullptr, 0, nullptr, 0}};
+  enum Code {
+    kernel = 256,
+    initrd,
+    append,
+    bios,
+    dtb,
+    harts,
+    memory,
+    disk,
+    console,
+    paging,
+    zacas,
+    deterministic,
+    seed,
+    max_instructions,
+    trace,
+    trace_limit,
+    stats,
+    help
+  };
+  static const option kOptions[] = {{"kernel", required_argument, nullptr, kernel},
+                                    {"initrd", required_argument, nullptr, initrd},
+                                    {"append", required_argument, nullptr, append},
+                                    {"bios", required_argument, nullptr, bios},
+                                    {"dtb", required_argument, nullptr, dtb},
+                                    {"harts", required_argument, nullptr, harts},
+                                    {"memory", required_argument, nullptr, memory},
+                                    {"disk", required_argument, nullptr, disk},
+                                    {"console", required_argument, nullptr, console},
+                                    {"paging", required_argument, nullptr, paging},
+                                    {"zacas", no_argument, nullptr, zacas},
+                                    {"deterministic", no_argument, nullptr, deterministic},
+                                    {"seed", required_argument, nullptr, seed},
+                                    {"max-instructions", required_argument, nullptr, max_instructions},
+                                    {"trace", required_argument, nullptr, trace},
+                                    {"trace-limit", required_argument, nullptr, trace_limit},
+                                    {"stats", no_argument, nullptr, stats},
+                                    {"help", no_argument, nullptr, help},
+                                    {nullptr, 0, nullptr, 0}};
   MachineConfig& config = options.config;
   const auto number = [](const char* name, u64& to) -> Status {
     auto value = parse_number(name, optarg);
@@ -196,22 +222,27 @@ Status parse_options(int argc, char** argv, Options& options) {
         break;
       }
       case console:
-        if (text == "virtio") config.console = ConsoleKind::virtio;
-        else if (text == "uart") config.console = ConsoleKind::uart;
-        else if (text == "sbi") config.console = ConsoleKind::sbi;
-        else return errorf("--console: %s is none of virtio, uart, sbi", text.c_str());
+        if (text == "virtio")
+          config.console = ConsoleKind::virtio;
+        else if (text == "uart")
+          config.console = ConsoleKind::uart;
+        else if (text == "sbi")
+          config.console = ConsoleKind::sbi;
+        else
+          return errorf("--console: %s is none of virtio, uart, sbi", text.c_str());
         break;
       case paging:
-        if (text == "sv39") config.va_bits = 39;
-        else if (text == "sv48") config.va_bits = 48;
-        else if (text == "sv57") config.va_bits = 57;
-        else return errorf("--paging: %s is none of sv39, sv48, sv57", text.c_str());
+        if (text == "sv39")
+          config.va_bits = 39;
+        else if (text == "sv48")
+          config.va_bits = 48;
+        else if (text == "sv57")
+          config.va_bits = 57;
+        else
+          return errorf("--paging: %s is none of sv39, sv48, sv57", text.c_str());
         break;
-      case help:
-        std::fputs(kUsage, stdout);
-        std::exit(0);
-      default:
-        return Error{"see hartwood --help"};
+      case help: std::fputs(kUsage, stdout); std::exit(0);
+      default: return Error{"see hartwood --help"};
     }
     if (!status) return status;
   }
@@ -251,7 +282,8 @@ void feed_console(Machine& machine, int wake_fd) {
   bool escaped = false;
   const auto resize = [&] {
     winsize size{};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0) machine.console_resize(size.ws_col, size.ws_row);
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0)
+      machine.console_resize(size.ws_col, size.ws_row);
     return size;
   };
   winsize last = resize();
@@ -265,7 +297,8 @@ void feed_console(Machine& machine, int wake_fd) {
     if (fds[1].revents != 0) return;
     if (terminal) {
       winsize now{};
-      if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &now) == 0 && (now.ws_col != last.ws_col || now.ws_row != last.ws_row)) last = resize();
+      if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &now) == 0 && (now.ws_col != last.ws_col || now.ws_row != last.ws_row))
+        last = resize();
     }
     if (fds[0].fd >= 0 && (fds[0].revents & (POLLIN | POLLHUP))) {
       u8 bytes[4096];
@@ -306,9 +339,9 @@ Result<int> run_machine(const Options& options, NativePlatform& platform, bool& 
     to = file->bytes();
     return {};
   };
-  for (const Status& status : {read(options.kernel, files.kernel), read(options.initrd, files.initrd),
-                               read(options.dtb, files.device_tree),
-                               read(options.config.firmware == FirmwareKind::file ? options.bios : "", files.firmware)}) {
+  for (const Status& status :
+       {read(options.kernel, files.kernel), read(options.initrd, files.initrd), read(options.dtb, files.device_tree),
+        read(options.config.firmware == FirmwareKind::file ? options.bios : "", files.firmware)}) {
     if (!status) return status.error();
   }
   auto shared = std::make_unique<MachineShared>();
@@ -376,7 +409,8 @@ Result<int> run_machine(const Options& options, NativePlatform& platform, bool& 
   if (options.stats) {
     const double seconds = static_cast<double>(platform.monotonic_ns() - started) * 1e-9;
     std::fprintf(stderr, "hartwood: %" PRIu64 " instructions, %.3f s, %.1f MIPS, RAM hash %016" PRIx64 "\n",
-                 machine.retired(), seconds, static_cast<double>(machine.retired()) / seconds * 1e-6, machine.ram_hash());
+                 machine.retired(), seconds, static_cast<double>(machine.retired()) / seconds * 1e-6,
+                 machine.ram_hash());
   }
   // Nothing comes from outside in this mode.
   if (asleep) return Error{"every hart waits and no timer is set: nothing can wake the machine any more"};

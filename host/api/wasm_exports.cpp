@@ -60,7 +60,8 @@ class RingSink final : public ByteSink {
 
 class WasmPlatform final : public Platform {
  public:
-  explicit WasmPlatform(MachineShared& shared) : output_(shared.console_output), log_(&print, nullptr, LogLevel::info) {}
+  explicit WasmPlatform(MachineShared& shared)
+      : output_(shared.console_output), log_(&print, nullptr, LogLevel::info) {}
   u64 monotonic_ns() override {
     const double ms = host_now();
     return ms > 0 ? static_cast<u64>(ms * 1e6) : 0;
@@ -114,7 +115,9 @@ void report_fatal(const char* message) {
 }  // namespace
 
 HW_EXPORT(hw_stack_low) u32 hw_stack_low(u32 number) {
-  return number >= 1 && number <= kMaxWorkers ? static_cast<u32>(reinterpret_cast<uintptr_t>(worker_stacks[number - 1].bytes)) : 0;
+  return number >= 1 && number <= kMaxWorkers
+             ? static_cast<u32>(reinterpret_cast<uintptr_t>(worker_stacks[number - 1].bytes))
+             : 0;
 }
 HW_EXPORT(hw_stack_size) u32 hw_stack_size() { return kStackBytes; }
 HW_EXPORT(hw_allocate) void* hw_allocate(u32 size) { return std::malloc(size); }
@@ -143,7 +146,8 @@ HW_EXPORT(hw_machine_file) int hw_machine_file(u32 kind, u8* data, u32 length) {
     const auto& disks = embedding.machine->config().disks;
     const size_t index = embedding.machine->disk_count();
     const bool read_only = index < disks.size() && disks[index].read_only;
-    const Status added = embedding.machine->add_disk(std::make_unique<MemoryBackend>(std::span<u8>(data, length), read_only));
+    const Status added =
+        embedding.machine->add_disk(std::make_unique<MemoryBackend>(std::span<u8>(data, length), read_only));
     return added ? 0 : fail(added.message());
   }
   if (kind >= std::size(embedding.files)) return fail("no such kind of file");

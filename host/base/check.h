@@ -13,8 +13,8 @@ void set_fatal_handler(FatalHandler handler);
 
 }  // namespace hartwood
 
-#define HW_CHECK(condition, why)                                                      \
-  do {                                                                                \
-    if (!(condition)) [[unlikely]]                                                    \
-      ::hartwood::check_failed(__FILE__, __LINE__, #condition, why);                  \
+#define HW_CHECK(condition, why)                                     \
+  do {                                                               \
+    if (!(condition)) [[unlikely]]                                   \
+      ::hartwood::check_failed(__FILE__, __LINE__, #condition, why); \
   } while (false)

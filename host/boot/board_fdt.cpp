@@ -18,8 +18,7 @@ constexpr u32 kMaxPlicSources = 1023;
 
 bool is_extension_name(std::string_view name) {
   return !name.empty() && name[0] >= 'a' && name[0] <= 'z' &&
-         std::all_of(name.begin(), name.end(),
-                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+         std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
 Status check_range(const PaRange& range, const char* what) {
@@ -106,9 +105,8 @@ class BoardTree {
     fdt_.property_u32("#size-cells", size);
   }
   void reg(const PaRange& range) {
-    fdt_.property_cells("reg",
-                        {static_cast<u32>(range.start.value >> 32), static_cast<u32>(range.start.value),
-                         static_cast<u32>(range.bytes >> 32), static_cast<u32>(range.bytes)});
+    fdt_.property_cells("reg", {static_cast<u32>(range.start.value >> 32), static_cast<u32>(range.start.value),
+                                static_cast<u32>(range.bytes >> 32), static_cast<u32>(range.bytes)});
   }
 
   void aliases() {
@@ -302,8 +300,7 @@ Result<std::vector<u8>> build_device_tree(const BoardDescription& board) {
 
 Status check_device_tree(const FdtReader& tree, const PaRange& memory, u32 harts) {
   u32 memory_nodes = 0;
-  for (FdtNodeIndex node = tree.node(0).first_child; node != FdtReader::kNone;
-       node = tree.node(node).next_sibling) {
+  for (FdtNodeIndex node = tree.node(0).first_child; node != FdtReader::kNone; node = tree.node(node).next_sibling) {
     const FdtProperty* type = tree.property(node, "device_type");
     if (type == nullptr || type->string_value() != "memory") continue;
     memory_nodes++;
@@ -312,8 +309,8 @@ Status check_device_tree(const FdtReader& tree, const PaRange& memory, u32 harts
       return count == nullptr ? 0 : count->u32_value().value_or(0);
     };
     const FdtProperty* reg = tree.property(node, "reg");
-    if (cell_count("#address-cells") != 2 || cell_count("#size-cells") != 2 || reg == nullptr ||
-        reg->value.empty() || reg->value.size() % 16 != 0)
+    if (cell_count("#address-cells") != 2 || cell_count("#size-cells") != 2 || reg == nullptr || reg->value.empty() ||
+        reg->value.size() % 16 != 0)
       return errorf("the device tree's memory node has no reg of 64-bit addresses and sizes");
     for (size_t i = 0; i < reg->value.size() / 4; i += 4) {
       const u64 start = u64{*reg->cell(i)} << 32 | *reg->cell(i + 1);
@@ -341,8 +338,7 @@ Status check_device_tree(const FdtReader& tree, const PaRange& memory, u32 harts
       if (id != nullptr) hart = id->u64_value();
       if (id != nullptr && id->u32_value()) hart = *id->u32_value();
       if (!hart || *hart >= harts)
-        return errorf("the device tree has a hart that this machine has not; it has %u, numbered from 0",
-                      harts);
+        return errorf("the device tree has a hart that this machine has not; it has %u, numbered from 0", harts);
     }
   if (found == 0) return errorf("the device tree has no harts");
   return {};

@@ -59,8 +59,7 @@ Result<Files> examine_files(const BootRequest& request) {
   Files files;
   files.initrd_bytes = request.initrd.size();
   if (request.mode == BootMode::firmware) {
-    if (request.firmware.empty())
-      return errorf("the firmware file is empty; give OpenSBI's fw_dynamic.bin or .elf");
+    if (request.firmware.empty()) return errorf("the firmware file is empty; give OpenSBI's fw_dynamic.bin or .elf");
     Result<Program> firmware = examine(request.firmware, "firmware");
     if (!firmware) return firmware.error();
     if (firmware->kind == ImageKind::linux_image)
@@ -92,9 +91,7 @@ Result<Files> examine_files(const BootRequest& request) {
 // One attempt with RAM of one size.
 class Fit {
  public:
-  Fit(const Files& files, BootMode mode, u64 ram_bytes) : files_(files), ram_bytes_(ram_bytes) {
-    plan_.mode = mode;
-  }
+  Fit(const Files& files, BootMode mode, u64 ram_bytes) : files_(files), ram_bytes_(ram_bytes) { plan_.mode = mode; }
 
   Result<Placement> run() {
     const u64 low_end = std::min(kRamBase + ram_bytes_, kLowMemoryEnd);
@@ -120,9 +117,8 @@ class Fit {
   Status check_overlap(const PaRange& a, const char* a_name, const PaRange& b, const char* b_name) {
     if (!a.overlaps(b)) return {};
     more_ram_may_help_ = a == plan_.device_tree || b == plan_.device_tree;
-    return errorf("the %s at 0x%llx to 0x%llx overlaps the %s at 0x%llx to 0x%llx; %s", a_name,
-                  ull{a.start.value}, ull{a.end().value - 1}, b_name, ull{b.start.value},
-                  ull{b.end().value - 1},
+    return errorf("the %s at 0x%llx to 0x%llx overlaps the %s at 0x%llx to 0x%llx; %s", a_name, ull{a.start.value},
+                  ull{a.end().value - 1}, b_name, ull{b.start.value}, ull{b.end().value - 1},
                   more_ram_may_help_ ? "choose more memory" : "link it for 0x80200000 or above");
   }
 
@@ -135,8 +131,7 @@ class Fit {
   }
 
   // `fallback`: where a movable ELF file goes that is not linked for RAM.
-  Status place_elf(const Program& program, const char* name, Pa fallback, PaRange& range, Pa& entry,
-                   u64& bias) {
+  Status place_elf(const Program& program, const char* name, Pa fallback, PaRange& range, Pa& entry, u64& bias) {
     const Result<u64> moved = elf_bias(program.elf, kRamBase, ram_bytes_, fallback);
     if (!moved) {
       more_ram_may_help_ = true;
@@ -167,8 +162,7 @@ class Fit {
     const Program& kernel = files_.kernel;
     // Behind the firmware, and never at the very start of RAM, which an S-mode kernel leaves to whoever is
     // below it.
-    const Pa usual(
-        std::max(kRamBase + kKernelAlignment, align_up(plan_.firmware.end().value, kKernelAlignment)));
+    const Pa usual(std::max(kRamBase + kKernelAlignment, align_up(plan_.firmware.end().value, kKernelAlignment)));
     if (kernel.kind == ImageKind::elf)
       return place_elf(kernel, "kernel", plan_.mode == BootMode::bare ? Pa(kRamBase) : usual, plan_.kernel,
                        plan_.kernel_entry, plan_.kernel_bias);
@@ -211,8 +205,7 @@ class Fit {
 }  // namespace
 
 Result<Placement> plan_boot(const BootRequest& request) {
-  HW_CHECK(is_power_of_two(request.ram_bytes) && request.ram_bytes >= kMinRamBytes &&
-               request.ram_bytes <= kMaxRamBytes,
+  HW_CHECK(is_power_of_two(request.ram_bytes) && request.ram_bytes >= kMinRamBytes && request.ram_bytes <= kMaxRamBytes,
            "RAM of a size that GuestMemory does not have");
   const Result<Files> files = examine_files(request);
   if (!files) return files.error();
@@ -247,19 +240,16 @@ Status load_program(GuestMemory& memory, std::span<const u8> file, const PaRange
 Status load_boot(GuestMemory& memory, const BootRequest& request, const Placement& plan,
                  std::span<const u8> device_tree) {
   if (device_tree.size() > plan.device_tree.bytes)
-    return errorf("the device tree has %zu bytes; at most %llu fit", device_tree.size(),
-                  ull{plan.device_tree.bytes});
+    return errorf("the device tree has %zu bytes; at most %llu fit", device_tree.size(), ull{plan.device_tree.bytes});
   if (!plan.firmware.empty())
     if (Status status = load_program(memory, request.firmware, plan.firmware, plan.firmware_bias); !status)
       return status;
   if (!plan.kernel.empty())
-    if (Status status = load_program(memory, request.kernel, plan.kernel, plan.kernel_bias); !status)
-      return status;
+    if (Status status = load_program(memory, request.kernel, plan.kernel, plan.kernel_bias); !status) return status;
   if (request.initrd.size() != plan.initrd.bytes ||
       (!plan.initrd.empty() && !memory.write(plan.initrd.start, request.initrd)))
     return errorf("the initrd has changed since its place was chosen");
-  if (!memory.write(plan.device_tree.start, device_tree))
-    return errorf("the device tree's place is not in RAM");
+  if (!memory.write(plan.device_tree.start, device_tree)) return errorf("the device tree's place is not in RAM");
   return {};
 }
 

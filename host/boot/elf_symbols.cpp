@@ -16,9 +16,8 @@ struct Sections {
 // The symbol table's section and that of its names; nothing if the file has none.
 Result<std::optional<Sections>> find_sections(std::span<const u8> file) {
   const auto header = elf::record<elf::FileHeader>(file, 0);
-  if (!header || header->ident[elf::kClassAt] != elf::kClass64 ||
-      header->ident[elf::kDataAt] != elf::kLittleEndian || header->machine != elf::kMachineRiscv ||
-      load_le<u32>(file.data()) != 0x464c'457f)
+  if (!header || header->ident[elf::kClassAt] != elf::kClass64 || header->ident[elf::kDataAt] != elf::kLittleEndian ||
+      header->machine != elf::kMachineRiscv || load_le<u32>(file.data()) != 0x464c'457f)
     return errorf("not a RISC-V ELF64 file, so it has no symbols to read");
   if (header->section_headers_at == 0) return std::optional<Sections>();
   const Error damaged = errorf("the ELF file's section headers are damaged or cut off");
@@ -38,8 +37,8 @@ Result<std::optional<Sections>> find_sections(std::span<const u8> file) {
     if (!section) return damaged;
     if (section->type != elf::kSectionSymbols) continue;
     if (section->link >= count) return damaged;
-    const auto names = elf::record<elf::SectionHeader>(
-        file, header->section_headers_at + section->link * sizeof(elf::SectionHeader));
+    const auto names =
+        elf::record<elf::SectionHeader>(file, header->section_headers_at + section->link * sizeof(elf::SectionHeader));
     if (!names || !elf::within(section->offset, section->bytes, file.size()) ||
         !elf::within(names->offset, names->bytes, file.size()) || section->entry_bytes != sizeof(elf::Symbol))
       return errorf("the ELF file's symbol table is damaged or cut off");
@@ -48,9 +47,7 @@ Result<std::optional<Sections>> find_sections(std::span<const u8> file) {
   return std::optional<Sections>();
 }
 
-bool is_assembler_name(std::string_view name) {
-  return name.empty() || name[0] == '$' || name.starts_with(".L");
-}
+bool is_assembler_name(std::string_view name) { return name.empty() || name[0] == '$' || name.starts_with(".L"); }
 
 }  // namespace
 
@@ -62,8 +59,7 @@ Result<SymbolTable> SymbolTable::read(std::span<const u8> file) {
   const elf::SectionHeader& symbols = (*sections)->symbols;
   const elf::SectionHeader& names = (*sections)->names;
   if (names.bytes > ~u32{0}) return errorf("the ELF file's symbol names take more than 4 GiB");
-  table.names_.assign(reinterpret_cast<const char*>(file.data() + names.offset),
-                      static_cast<size_t>(names.bytes));
+  table.names_.assign(reinterpret_cast<const char*>(file.data() + names.offset), static_cast<size_t>(names.bytes));
 
   for (u64 i = 0; i < symbols.bytes / sizeof(elf::Symbol); i++) {
     const auto raw = elf::record<elf::Symbol>(file, symbols.offset + i * sizeof(elf::Symbol));
@@ -71,8 +67,7 @@ Result<SymbolTable> SymbolTable::read(std::span<const u8> file) {
     const u8 type = raw->info & 15;
     if (type > elf::kSymbolFunction) continue;
     if (raw->name >= table.names_.size())
-      return errorf("symbol %llu of the ELF file has a name outside the file",
-                    static_cast<unsigned long long>(i));
+      return errorf("symbol %llu of the ELF file has a name outside the file", static_cast<unsigned long long>(i));
     const size_t end = table.names_.find('\0', raw->name);
     if (end == std::string::npos) return errorf("the ELF file's symbol names have no end");
     const std::string_view name = std::string_view(table.names_).substr(raw->name, end - raw->name);
@@ -80,8 +75,8 @@ Result<SymbolTable> SymbolTable::read(std::span<const u8> file) {
     const Kind kind = type == elf::kSymbolFunction ? Kind::function
                       : type == elf::kSymbolObject ? Kind::object
                                                    : Kind::none;
-    table.entries_.push_back({raw->value, raw->bytes, raw->name, static_cast<u32>(name.size()), kind,
-                              raw->info >> 4 == elf::kBindLocal});
+    table.entries_.push_back(
+        {raw->value, raw->bytes, raw->name, static_cast<u32>(name.size()), kind, raw->info >> 4 == elf::kBindLocal});
   }
 
   std::stable_sort(table.entries_.begin(), table.entries_.end(), [](const Entry& a, const Entry& b) {
@@ -101,8 +96,8 @@ Result<SymbolTable> SymbolTable::read(std::span<const u8> file) {
 }
 
 SymbolTable::Symbol SymbolTable::symbol(const Entry& entry) const {
-  return {Va(entry.address), entry.bytes, std::string_view(names_).substr(entry.name_at, entry.name_bytes),
-          entry.kind, entry.local};
+  return {Va(entry.address), entry.bytes, std::string_view(names_).substr(entry.name_at, entry.name_bytes), entry.kind,
+          entry.local};
 }
 
 SymbolTable::Symbol SymbolTable::at(size_t index) const { return symbol(entries_[index]); }
@@ -125,9 +120,8 @@ std::optional<SymbolTable::Location> SymbolTable::locate(Va address) const {
 }
 
 std::optional<SymbolTable::Symbol> SymbolTable::find(std::string_view name) const {
-  const auto found =
-      std::lower_bound(by_name_.begin(), by_name_.end(), name,
-                       [&](u32 index, std::string_view wanted) { return at(index).name < wanted; });
+  const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                      [&](u32 index, std::string_view wanted) { return at(index).name < wanted; });
   if (found == by_name_.end() || at(*found).name != name) return std::nullopt;
   return at(*found);
 }

@@ -18,8 +18,7 @@ ImageKind detect_image(std::span<const u8> file) {
           "\x7f"
           "ELF"))
     return ImageKind::elf;
-  if (has(file, 0x38, "RSC\x05") || has(file, 0x30, std::string_view("RISCV\0\0\0", 8)))
-    return ImageKind::linux_image;
+  if (has(file, 0x38, "RSC\x05") || has(file, 0x30, std::string_view("RISCV\0\0\0", 8))) return ImageKind::linux_image;
   if (has(file, 0, "MZ") && has(file, 4, "zimg")) return ImageKind::efi_zboot;
   if (has(file, 0, "\x1f\x8b")) return ImageKind::gzip;
   if (has(file, 0, "\x28\xb5\x2f\xfd")) return ImageKind::zstd;
@@ -63,8 +62,8 @@ Status require_uncompressed(ImageKind kind, const char* what) {
                     describe(kind));
     default: return {};
   }
-  return errorf("the %s is %s; decompress it first (%s FILE > Image) and give the result", what,
-                describe(kind), command);
+  return errorf("the %s is %s; decompress it first (%s FILE > Image) and give the result", what, describe(kind),
+                command);
 }
 
 }  // namespace hartwood

@@ -33,8 +33,7 @@ Result<LinuxImage> parse_linux_image(std::span<const u8> file) {
   if (detect_image(file) != ImageKind::linux_image) return errorf("not a Linux Image for RISC-V");
   if (file.size() <= sizeof(Header)) return errorf("the Linux Image is cut off in its header");
   const Header header = load_le<Header>(file.data());
-  if (header.flags & kFlagBigEndian)
-    return errorf("the Linux Image is big-endian; this machine is little-endian");
+  if (header.flags & kFlagBigEndian) return errorf("the Linux Image is big-endian; this machine is little-endian");
   if (header.image_bytes == 0 || header.image_bytes > kMaxRamBytes)
     return errorf("the Linux Image says that it needs %llu bytes of memory; the file is damaged",
                   static_cast<unsigned long long>(header.image_bytes));
@@ -44,8 +43,7 @@ Result<LinuxImage> parse_linux_image(std::span<const u8> file) {
         "kernel",
         static_cast<unsigned long long>(header.text_offset));
   if (file.size() > kMaxRamBytes) return errorf("the Linux Image is larger than any RAM");
-  return LinuxImage{header.text_offset, std::max<u64>(header.image_bytes, file.size()), file.size(),
-                    header.version};
+  return LinuxImage{header.text_offset, std::max<u64>(header.image_bytes, file.size()), file.size(), header.version};
 }
 
 }  // namespace hartwood

@@ -14,8 +14,7 @@ namespace hartwood {
 inline constexpr u64 kKernelAlignment = u64{2} << 20;
 
 struct LinuxImage {
-  u64 text_offset =
-      0;  // from the start of RAM, in bytes: a multiple of 2 MiB; 0 for kernels that run in M-mode
+  u64 text_offset = 0;   // from the start of RAM, in bytes: a multiple of 2 MiB; 0 for kernels that run in M-mode
   u64 memory_bytes = 0;  // what the kernel occupies with its cleared data; at least the file's size
   u64 file_bytes = 0;
   u32 version = 0;  // of the header: major << 16 | minor

@@ -14,8 +14,8 @@ void TraceWriter::flush(Pending& pending) {
   pending.valid = false;
   const HartState& state = pending.hart->state();
   const bool compressed = instruction_length(static_cast<u16>(pending.bits)) == 2;
-  std::fprintf(file_, "core %3u: %u 0x%016" PRIx64 " (0x%0*" PRIx32 ")", pending.hart->id(), pending.privilege, pending.pc,
-               compressed ? 4 : 8, compressed ? pending.bits & 0xffff : pending.bits);
+  std::fprintf(file_, "core %3u: %u 0x%016" PRIx64 " (0x%0*" PRIx32 ")", pending.hart->id(), pending.privilege,
+               pending.pc, compressed ? 4 : 8, compressed ? pending.bits & 0xffff : pending.bits);
   for (unsigned i = 1; i < 32; i++) {
     if (state.x[i] != pending.x[i]) std::fprintf(file_, " x%-2u 0x%016" PRIx64, i, state.x[i]);
   }
@@ -49,7 +49,8 @@ void TraceWriter::trap(const Hart& hart, u64 cause, u64 tval, u64 epc) {
   if ((cause & kInterruptCause) || pending.pc != epc) flush(pending);
   pending.valid = false;
   if (limit_ != 0 && written_ >= limit_) return;
-  std::fprintf(file_, "core %3u: trap 0x%" PRIx64 " tval 0x%" PRIx64 " epc 0x%" PRIx64 "\n", hart.id(), cause, tval, epc);
+  std::fprintf(file_, "core %3u: trap 0x%" PRIx64 " tval 0x%" PRIx64 " epc 0x%" PRIx64 "\n", hart.id(), cause, tval,
+               epc);
 }
 
 }  // namespace hartwood

@@ -20,8 +20,7 @@ u64 part(u64 whole, u64 offset, unsigned size) {
 }
 u64 with_part(u64 whole, u64 offset, unsigned size, u64 value) {
   if (size == 8) return value;
-  return (offset & 4) != 0 ? merge(whole, value << 32, 0xffff'ffff'0000'0000)
-                           : merge(whole, value, 0xffff'ffff);
+  return (offset & 4) != 0 ? merge(whole, value << 32, 0xffff'ffff'0000'0000) : merge(whole, value, 0xffff'ffff);
 }
 
 }  // namespace

@@ -103,8 +103,7 @@ void GoldfishRtc::save(StateWriter& out) const {
   out.put(state_.offset);
   out.put(state_.alarm);
   out.put(state_.time_high);
-  for (const bool flag : {state_.armed, state_.irq_pending, state_.irq_enabled})
-    out.put(static_cast<u8>(flag));
+  for (const bool flag : {state_.armed, state_.irq_pending, state_.irq_enabled}) out.put(static_cast<u8>(flag));
   out.end();
 }
 

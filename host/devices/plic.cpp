@@ -49,8 +49,7 @@ u32 Plic::best(const Context& context, u32 threshold) const {
 void Plic::drive(u32 context, bool level) {
   contexts_[context].output = level;
   const bool supervisor = context % virt::kPlicContextsPerHart != 0;
-  harts_.set_lines(context / virt::kPlicContextsPerHart, supervisor ? kSupervisorExternal : kMachineExternal,
-                   level);
+  harts_.set_lines(context / virt::kPlicContextsPerHart, supervisor ? kSupervisorExternal : kMachineExternal, level);
 }
 
 // Recomputes gateways and outputs after any change.
@@ -166,8 +165,7 @@ void Plic::save(StateWriter& out) const {
 void Plic::load(StateReader& in) {
   Guard guard(lock_);
   in.begin("PLIC", 1);
-  if (in.get<u32>() != contexts_.size())
-    in.fail("saved interrupt controller belongs to another number of harts");
+  if (in.get<u32>() != contexts_.size()) in.fail("saved interrupt controller belongs to another number of harts");
   std::array<u8, virt::kPlicSources> priority{};
   std::array<Bits, 3> sets{};
   std::vector<Context> contexts(contexts_.size());

@@ -221,9 +221,8 @@ void Uart16550::reset() {
 void Uart16550::save(StateWriter& out) const {
   Guard guard(lock_);
   out.begin("UART", 1);
-  for (const u8 value :
-       {regs_.ier, regs_.fcr, regs_.lcr, regs_.mcr, regs_.scr, regs_.divisor_low, regs_.divisor_high,
-        regs_.msr_delta, static_cast<u8>(regs_.overrun), static_cast<u8>(regs_.transmit_empty)})
+  for (const u8 value : {regs_.ier, regs_.fcr, regs_.lcr, regs_.mcr, regs_.scr, regs_.divisor_low, regs_.divisor_high,
+                         regs_.msr_delta, static_cast<u8>(regs_.overrun), static_cast<u8>(regs_.transmit_empty)})
     out.put(value);
   rx_.save(out);
   tx_.save(out);
@@ -237,8 +236,8 @@ void Uart16550::load(StateReader& in) {
   ByteFifo<kFifoBytes> rx, tx;
   ByteFifo<kBacklogBytes> backlog;
   in.begin("UART", 1);
-  for (u8* field : {&regs.ier, &regs.fcr, &regs.lcr, &regs.mcr, &regs.scr, &regs.divisor_low,
-                    &regs.divisor_high, &regs.msr_delta})
+  for (u8* field :
+       {&regs.ier, &regs.fcr, &regs.lcr, &regs.mcr, &regs.scr, &regs.divisor_low, &regs.divisor_high, &regs.msr_delta})
     in.get(*field);
   regs.overrun = in.get<u8>() != 0;
   regs.transmit_empty = in.get<u8>() != 0;

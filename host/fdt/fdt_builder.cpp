@@ -13,9 +13,7 @@ namespace {
 constexpr size_t kMaxStrictName = 31;
 constexpr size_t kMaxFoundName = 255;
 
-bool is_alphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool all_of_set(std::string_view text, std::string_view extra) {
   return std::all_of(text.begin(), text.end(),
                      [&](char c) { return is_alphanumeric(c) || extra.find(c) != std::string_view::npos; });
@@ -67,17 +65,14 @@ void FdtBuilder::begin_node(std::string_view name) {
   std::string path;
   if (open_.empty()) {
     if (root_done_) return fail(errorf("the device tree has a second root"));
-    if (!name.empty())
-      return fail(errorf("the root of a device tree has no name, not '%s'", shown(name).c_str()));
+    if (!name.empty()) return fail(errorf("the root of a device tree has no name, not '%s'", shown(name).c_str()));
     root_done_ = true;
   } else {
     OpenNode& parent = open_.back();
     if (!check_node_name(name)) fail(errorf("'%s' is no name for a device tree node", shown(name).c_str()));
     path = parent.path + "/" + std::string(name);
-    if (!parent.children.emplace(name).second)
-      fail(errorf("the device tree has %s twice", shown(path).c_str()));
-    if (open_.size() >= fdt::kMaxDepth)
-      fail(errorf("the device tree is deeper than %u nodes", fdt::kMaxDepth));
+    if (!parent.children.emplace(name).second) fail(errorf("the device tree has %s twice", shown(path).c_str()));
+    if (open_.size() >= fdt::kMaxDepth) fail(errorf("the device tree is deeper than %u nodes", fdt::kMaxDepth));
   }
   fdt::append_be32(structure_, fdt::kBeginNode);
   structure_.insert(structure_.end(), name.begin(), name.end());
@@ -106,11 +101,9 @@ void FdtBuilder::property_bytes(std::string_view name, std::span<const u8> value
   OpenNode& node = open_.back();
   const std::string path = node.path.empty() ? "/" : node.path;
   if (!check_property_name(name))
-    return fail(errorf("'%s' is no name for a device tree property (in %s)", shown(name).c_str(),
-                       shown(path).c_str()));
+    return fail(errorf("'%s' is no name for a device tree property (in %s)", shown(name).c_str(), shown(path).c_str()));
   if (!node.children.empty())
-    return fail(errorf("device tree property '%s' follows a subnode of %s", shown(name).c_str(),
-                       shown(path).c_str()));
+    return fail(errorf("device tree property '%s' follows a subnode of %s", shown(name).c_str(), shown(path).c_str()));
   if (!node.properties.emplace(name).second)
     return fail(errorf("%s has the property '%s' twice", shown(path).c_str(), shown(name).c_str()));
   if (value.size() > fdt::kMaxTreeBytes)
@@ -145,9 +138,7 @@ void FdtBuilder::append_strings_property(std::string_view name, std::string valu
   property_bytes(name, {reinterpret_cast<const u8*>(value.data()), value.size()});
 }
 
-void FdtBuilder::property_string(std::string_view name, std::string_view text) {
-  property_strings(name, {text});
-}
+void FdtBuilder::property_string(std::string_view name, std::string_view text) { property_strings(name, {text}); }
 
 void FdtBuilder::property_strings(std::string_view name, std::initializer_list<std::string_view> texts) {
   std::string value;
@@ -180,8 +171,7 @@ void FdtBuilder::property_phandle(u32 phandle) {
 
 Result<std::vector<u8>> FdtBuilder::finish() {
   if (!open_.empty())
-    fail(errorf("the device tree's node %s is not ended",
-                open_.back().path.empty() ? "/" : open_.back().path.c_str()));
+    fail(errorf("the device tree's node %s is not ended", open_.back().path.empty() ? "/" : open_.back().path.c_str()));
   if (!root_done_) fail(errorf("the device tree is empty"));
   if (!error_.empty()) return Error{error_};
 

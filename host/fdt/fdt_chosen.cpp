@@ -22,8 +22,8 @@ class Rewriter {
 
  private:
   bool replaces(std::string_view name) const {
-    return (name == "bootargs" && chosen_.bootargs) || name == "linux,initrd-start" ||
-           name == "linux,initrd-end" || (name == "rng-seed" && !chosen_.rng_seed.empty());
+    return (name == "bootargs" && chosen_.bootargs) || name == "linux,initrd-start" || name == "linux,initrd-end" ||
+           (name == "rng-seed" && !chosen_.rng_seed.empty());
   }
 
   void write_ours() {
@@ -43,8 +43,7 @@ class Rewriter {
       if (!is_chosen || !replaces(each.name)) builder_.property_bytes(each.name, each.value);
     if (is_chosen) write_ours();
     bool has_chosen = false;
-    for (FdtNodeIndex child = node.first_child; child != FdtReader::kNone;
-         child = tree_.node(child).next_sibling) {
+    for (FdtNodeIndex child = node.first_child; child != FdtReader::kNone; child = tree_.node(child).next_sibling) {
       has_chosen |= tree_.node(child).name == "chosen";
       write(child);
     }

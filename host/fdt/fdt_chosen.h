@@ -22,9 +22,8 @@ struct FdtInitrd {
 // [devicetree: /chosen Node] and the kernel's linux,initrd-start, linux,initrd-end and rng-seed.
 struct FdtChosen {
   std::optional<std::string> bootargs;  // absent: as the file has it
-  std::optional<FdtInitrd>
-      initrd;                // absent: removed, because the addresses in the file were another loader's
-  std::vector<u8> rng_seed;  // empty: as the file has it
+  std::optional<FdtInitrd> initrd;      // absent: removed, because the addresses in the file were another loader's
+  std::vector<u8> rng_seed;             // empty: as the file has it
 };
 
 // The tree with that /chosen, made if it has none. Fails if the tree would grow beyond 2 MiB, or has a node

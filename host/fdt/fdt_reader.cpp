@@ -52,12 +52,10 @@ std::optional<std::string_view> FdtProperty::string_value() const {
 
 Result<FdtReader> FdtReader::parse(std::span<const u8> file) {
   if (file.size() < fdt::kHeaderBytes || fdt::load_be32(file.data()) != fdt::kMagic)
-    return errorf(
-        "not a device tree file: it must begin with the bytes d0 0d fe ed; compile a source with dtc -O dtb");
+    return errorf("not a device tree file: it must begin with the bytes d0 0d fe ed; compile a source with dtc -O dtb");
   const u32 total = fdt::load_be32(file.data() + fdt::kAtTotalSize);
   if (total < fdt::kHeaderBytes || total > file.size())
-    return errorf("the device tree file is cut off: its header says %u bytes, it has %zu", total,
-                  file.size());
+    return errorf("the device tree file is cut off: its header says %u bytes, it has %zu", total, file.size());
   if (total > fdt::kMaxTreeBytes) return errorf("the device tree file is larger than 2 MiB");
 
   FdtReader reader;
@@ -86,8 +84,7 @@ Status FdtReader::parse_header() {
   strings_end_ = strings_at_ + strings_bytes;
 
   size_t at = word(fdt::kAtReservations);
-  if (at % 8 != 0 || at < fdt::kHeaderBytes)
-    return errorf("the device tree file's memory reservations are misplaced");
+  if (at % 8 != 0 || at < fdt::kHeaderBytes) return errorf("the device tree file's memory reservations are misplaced");
   for (;; at += fdt::kReservationBytes) {
     if (!within(at, fdt::kReservationBytes, file_.size()))
       return errorf("the device tree file's memory reservations do not end inside the file");
@@ -126,8 +123,7 @@ Status FdtReader::parse_structure() {
       const std::optional<std::string_view> name = string_at(at + 4, structure_end_);
       if (!name) return broken("a node name has no end");
       if (open.empty() ? (!nodes_.empty() || !name->empty()) : (name->empty() || !is_printable_name(*name)))
-        return broken(nodes_.empty() ? "the root has a name"
-                                     : "a node name is not valid, or there are two roots");
+        return broken(nodes_.empty() ? "the root has a name" : "a node name is not valid, or there are two roots");
       if (open.size() >= fdt::kMaxDepth) return broken("the nodes are nested too deeply");
       const FdtNodeIndex index = static_cast<FdtNodeIndex>(nodes_.size());
       Node node;
@@ -156,11 +152,9 @@ Status FdtReader::parse_structure() {
       const size_t bytes = fdt::load_be32(file_.data() + at + 4);
       const size_t name_at = fdt::load_be32(file_.data() + at + 8);
       if (!within(at + 12, bytes, structure_end_)) return broken("a property's value is cut off");
-      if (name_at >= strings_end_ - strings_at_)
-        return broken("a property's name is not in the strings block");
+      if (name_at >= strings_end_ - strings_at_) return broken("a property's name is not in the strings block");
       const std::optional<std::string_view> name = string_at(strings_at_ + name_at, strings_end_);
-      if (!name || name->empty() || !is_printable_name(*name))
-        return broken("a property's name is not valid");
+      if (!name || name->empty() || !is_printable_name(*name)) return broken("a property's name is not valid");
       properties_.push_back({*name, {file_.data() + at + 12, bytes}});
       nodes_[open.back().node].property_count++;
       at = align_up(at + 12 + bytes, 4);

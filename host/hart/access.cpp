@@ -18,12 +18,9 @@ TlbContext Hart::data_context() const {
     if (mprv_matters || mxr_matters) return TlbContext::none;
   }
   switch (s.privilege) {
-    case Privilege::user:
-      return TlbContext::user;
-    case Privilege::supervisor:
-      return s.mstatus & mstatus::kSum ? TlbContext::supervisor_sum : TlbContext::supervisor;
-    case Privilege::machine:
-      return TlbContext::machine;
+    case Privilege::user: return TlbContext::user;
+    case Privilege::supervisor: return s.mstatus & mstatus::kSum ? TlbContext::supervisor_sum : TlbContext::supervisor;
+    case Privilege::machine: return TlbContext::machine;
   }
   return TlbContext::none;
 }
@@ -142,8 +139,7 @@ bool Hart::store_slow(u64 va, unsigned size, u64 value) {
 }
 
 bool Hart::atomic_address_slow(u64 va, unsigned size, Access access, Pa& pa) {
-  if (va % size != 0)
-    return fail(access == Access::load ? Cause::load_misaligned : Cause::store_misaligned, va);
+  if (va % size != 0) return fail(access == Access::load ? Cause::load_misaligned : Cause::store_misaligned, va);
   if (!access_page(va, size, access, pa)) return false;
   if (!parts_.memory.contains(pa, size)) return fail(access_fault(access), va);
   return true;

@@ -9,7 +9,11 @@
 namespace hartwood {
 
 CodeCache::CodeCache(GuestMemory& memory, const IsaOptions& isa, u32 pages)
-    : memory_(memory), isa_(isa), capacity_(pages), pages_(static_cast<DecodedPage*>(std::malloc(sizeof(DecodedPage) * pages))), buckets_(new u32[kBuckets]()) {
+    : memory_(memory),
+      isa_(isa),
+      capacity_(pages),
+      pages_(static_cast<DecodedPage*>(std::malloc(sizeof(DecodedPage) * pages))),
+      buckets_(new u32[kBuckets]()) {
   HW_CHECK(pages_ != nullptr, "no memory for predecoded pages");
 }
 

@@ -24,8 +24,8 @@ namespace hartwood {
 inline constexpr u16 kSlotUndecoded = 0;
 inline constexpr u16 kCompact = 512;
 inline constexpr u16 kSlotIllegal = 1024;
-inline constexpr u16 kSlotPageEnd = 1025;   // the slot after the page's last
-inline constexpr u16 kSlotStraddle = 1026;  // a 4-byte instruction whose second half is in the next page
+inline constexpr u16 kSlotPageEnd = 1025;    // the slot after the page's last
+inline constexpr u16 kSlotStraddle = 1026;   // a 4-byte instruction whose second half is in the next page
 inline constexpr u16 kSlotSequences = 1027;  // from here on: the first instruction of a sequence (sequences.h)
 static_assert(kOpCount < kCompact);
 

@@ -11,14 +11,16 @@
 namespace hartwood {
 namespace {
 
-constexpr u64 kSupervisorStatus = mstatus::kSie | mstatus::kSpie | mstatus::kSpp | mstatus::kFs | mstatus::kSum | mstatus::kMxr;
+constexpr u64 kSupervisorStatus =
+    mstatus::kSie | mstatus::kSpie | mstatus::kSpp | mstatus::kFs | mstatus::kSum | mstatus::kMxr;
 constexpr u64 kMachineStatus = kSupervisorStatus | mstatus::kMie | mstatus::kMpie | mstatus::kMpp | mstatus::kMprv |
                                mstatus::kTvm | mstatus::kTw | mstatus::kTsr;
 constexpr u64 kSupervisorBits = u64{1} << kSsi | u64{1} << kSti | u64{1} << kSei;
 constexpr u64 kMachineBits = u64{1} << kMsi | u64{1} << kMti | u64{1} << kMei;
 // Everything but ecall from M-mode and the causes that do not exist.
 constexpr u64 kDelegable = 0xb3ff;
-constexpr u64 kMenvcfg = envcfg::kFiom | envcfg::kCbie | envcfg::kCbcfe | envcfg::kCbze | envcfg::kAdue | envcfg::kPbmte | envcfg::kStce;
+constexpr u64 kMenvcfg =
+    envcfg::kFiom | envcfg::kCbie | envcfg::kCbcfe | envcfg::kCbze | envcfg::kAdue | envcfg::kPbmte | envcfg::kStce;
 constexpr u64 kSenvcfg = envcfg::kFiom | envcfg::kCbie | envcfg::kCbcfe | envcfg::kCbze;
 
 // CBIE has a reserved value, 2: the field keeps what it had.
@@ -112,9 +114,7 @@ bool Hart::read_csr(u32 number, u64& value) {
     case kCsrCycle: value = cycle; return counter_allowed(number);
     case kCsrTime: value = parts_.clock.ticks(); return counter_allowed(number);
     case kCsrInstret: value = instret; return counter_allowed(number);
-    case kCsrSstatus:
-      value = read_mstatus() & (kSupervisorStatus | mstatus::kUxl64 | mstatus::kSd);
-      return true;
+    case kCsrSstatus: value = read_mstatus() & (kSupervisorStatus | mstatus::kUxl64 | mstatus::kSd); return true;
     case kCsrSie: value = s.mie & s.mideleg; return true;
     case kCsrStvec: value = s.stvec; return true;
     case kCsrScounteren: value = s.scounteren; return true;
@@ -140,11 +140,15 @@ bool Hart::read_csr(u32 number, u64& value) {
     case kCsrMstatus: value = read_mstatus(); return true;
     case kCsrMisa: {
       value = u64{2} << 62 | 1 << ('I' - 'A') | 1 << ('S' - 'A') | 1 << ('U' - 'A');
-      for (const auto& [extension, letter] : {std::pair{Extension::M, 'M'}, {Extension::A, 'A'}, {Extension::F, 'F'},
-                                              {Extension::D, 'D'}, {Extension::C, 'C'}}) {
+      for (const auto& [extension, letter] : {std::pair{Extension::M, 'M'},
+                                              {Extension::A, 'A'},
+                                              {Extension::F, 'F'},
+                                              {Extension::D, 'D'},
+                                              {Extension::C, 'C'}}) {
         if (options_.isa.has(extension)) value |= u64{1} << (letter - 'A');
       }
-      const bool b = options_.isa.has(Extension::Zba) && options_.isa.has(Extension::Zbb) && options_.isa.has(Extension::Zbs);
+      const bool b =
+          options_.isa.has(Extension::Zba) && options_.isa.has(Extension::Zbb) && options_.isa.has(Extension::Zbs);
       if (b) value |= 1 << ('B' - 'A');
       return true;
     }
@@ -162,8 +166,7 @@ bool Hart::read_csr(u32 number, u64& value) {
     case kCsrMip: value = mip_; return true;
     case kCsrMcycle: value = cycle; return true;
     case kCsrMinstret: value = instret; return true;
-    default:
-      break;
+    default: break;
   }
   if (number >= kCsrHpmcounter3 && number <= kCsrHpmcounter31) {
     const u32 counter = number - kCsrHpmcounter3;
@@ -232,11 +235,13 @@ bool Hart::write_csr(u32 number, u64 value) {
       } else {
         writable &= s.mideleg;
       }
-      // SSIP is also raised by other harts: it lives in the shared lines. It is touched only where the write changes what
-      // the hart has seen of it, so that a write of other bits loses no interrupt that has arrived since.
+      // SSIP is also raised by other harts: it lives in the shared lines. It is touched only where the write changes
+      // what the hart has seen of it, so that a write of other bits loses no interrupt that has arrived since.
       if ((writable & (u64{1} << kSsi)) && bit(value, kSsi) != bit(mip_, kSsi)) {
-        if (bit(value, kSsi)) shared_.lines.fetch_or(1u << kSsi);
-        else shared_.lines.fetch_and(~(1u << kSsi));
+        if (bit(value, kSsi))
+          shared_.lines.fetch_or(1u << kSsi);
+        else
+          shared_.lines.fetch_and(~(1u << kSsi));
       }
       s.mip_soft = merge(s.mip_soft, value, writable & ~(u64{1} << kSsi));
       refresh_lines();
@@ -284,8 +289,7 @@ bool Hart::write_csr(u32 number, u64 value) {
     // The write takes the place of this instruction's own count.
     case kCsrMcycle: s.mcycle_base = value - (s.mcountinhibit & 1 ? 0 : s.retired + 1); return true;
     case kCsrMinstret: s.minstret_base = value - (s.mcountinhibit & 4 ? 0 : s.retired + 1); return true;
-    default:
-      break;
+    default: break;
   }
   if (number >= kCsrMhpmcounter3 && number <= kCsrMhpmcounter31) {
     const u32 counter = number - kCsrMhpmcounter3;

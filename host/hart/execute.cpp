@@ -21,7 +21,8 @@ struct Eval : EvalArithmetic {
   u64 target = 0;
   Hart::Flow flow = Hart::Flow::next;
 
-  Eval(Hart& h, const Insn& i, u64 pc, u32 bytes, u32 bits) : hart(h), state(h.state_), insn(i), pc_(pc), length(bytes), raw(bits) {}
+  Eval(Hart& h, const Insn& i, u64 pc, u32 bytes, u32 bits)
+      : hart(h), state(h.state_), insn(i), pc_(pc), length(bytes), raw(bits) {}
 
   u64 rs1() const { return state.x[insn.rs1]; }
   u64 rs2() const { return state.x[insn.rs2()]; }
@@ -64,7 +65,8 @@ struct Eval : EvalArithmetic {
       value = load_le<T>(hart.state_.loop.ram + static_cast<uintptr_t>(offset));
     else if (sizeof(T) > 1 && in_one_page(va, sizeof(T)) && hart.probe<1>(hart.state_.loop.read_table, va, offset))
       value = load_le<T>(hart.state_.loop.ram + static_cast<uintptr_t>(offset));  // misaligned
-    else if (!hart.load_slow(va, sizeof(T), value)) return {false, 0};
+    else if (!hart.load_slow(va, sizeof(T), value))
+      return {false, 0};
     if constexpr (std::is_signed_v<T>) return {true, static_cast<u64>(static_cast<i64>(static_cast<T>(value)))};
     return {true, value};
   }
@@ -202,21 +204,25 @@ struct Eval : EvalArithmetic {
     rm = static_cast<fp::Rm>(mode);
     return true;
   }
-  u64 fs_raw(int which) const {
-    return state.f[which == 1 ? insn.rs1 : which == 2 ? insn.rs2() : insn.rs3()];
-  }
+  u64 fs_raw(int which) const { return state.f[which == 1 ? insn.rs1 : which == 2 ? insn.rs2() : insn.rs3()]; }
   template <class F>
   fp::BitsOf<F> fs(int which) const {
     const u64 raw_bits = fs_raw(which);
-    if constexpr (sizeof(fp::BitsOf<F>) == 8) return raw_bits;
-    else if constexpr (sizeof(fp::BitsOf<F>) == 4) return fp::unbox32(raw_bits);
-    else return fp::unbox16(raw_bits);
+    if constexpr (sizeof(fp::BitsOf<F>) == 8)
+      return raw_bits;
+    else if constexpr (sizeof(fp::BitsOf<F>) == 4)
+      return fp::unbox32(raw_bits);
+    else
+      return fp::unbox16(raw_bits);
   }
   template <class F>
   bool fd(fp::BitsOf<F> value) {
-    if constexpr (sizeof(value) == 8) state.f[insn.rd] = value;
-    else if constexpr (sizeof(value) == 4) state.f[insn.rd] = fp::box32(value);
-    else state.f[insn.rd] = fp::box16(value);
+    if constexpr (sizeof(value) == 8)
+      state.f[insn.rd] = value;
+    else if constexpr (sizeof(value) == 4)
+      state.f[insn.rd] = fp::box32(value);
+    else
+      state.f[insn.rd] = fp::box16(value);
     state.mstatus |= mstatus::kFs;
     return true;
   }
@@ -298,9 +304,7 @@ Hart::Flow Hart::execute(const Insn& slot, u64 pc, u32 length, u32 bits, u64& ta
     break;
 #include "isa/instructions.inc"
 #undef INSN
-    default:
-      done = c.illegal();
-      break;
+    default: done = c.illegal(); break;
   }
   target = c.target;
   return done ? c.flow : Flow::trap;

@@ -71,11 +71,11 @@ class Hart final : public FenceTarget {
   u64 mip() const { return mip_; }
   // For the SBI's implementation: called from Firmware::call only.
   void set_stimecmp(u64 ticks);
-  void stop_self();      // HSM stop: does not run until started again
-  void suspend_self();   // HSM retentive suspend: as WFI, and others see the state
+  void stop_self();     // HSM stop: does not run until started again
+  void suspend_self();  // HSM retentive suspend: as WFI, and others see the state
   // HSM non-retentive suspend: the interrupt that ends it finds the hart in S-mode at physical address `pc`.
   void suspend_self_to(u64 pc, u64 opaque);
-  void jump(u64 pc);     // continue there instead of after the ecall
+  void jump(u64 pc);  // continue there instead of after the ecall
   void fence_others(u64 harts, const FenceRequest& request);
 
   // CSR access with the current privilege. False: illegal instruction. Side effects included.
@@ -132,7 +132,8 @@ class Hart final : public FenceTarget {
   template <unsigned kSize>
   bool atomic_address(u64 va, Access access, Pa& pa) {
     u64 offset;
-    if (probe<kSize>(access == Access::load ? state_.loop.read_table : state_.loop.write_table, va, offset)) [[likely]] {
+    if (probe<kSize>(access == Access::load ? state_.loop.read_table : state_.loop.write_table, va, offset))
+        [[likely]] {
       pa = Pa(kRamBase + offset);
       return true;
     }
@@ -204,16 +205,17 @@ class Hart final : public FenceTarget {
 
   Trap trap_;
   u64 mip_ = 0;
-  u64 end_ = 0;        // state_.retired once the slice's budget is used up without traps
+  u64 end_ = 0;  // state_.retired once the slice's budget is used up without traps
   u64 traps_ = 0;
-  bool leave_ = false;       // the fast loop must return
-  bool waiting_ = false;     // in WFI
-  bool jumped_ = false;      // firmware set pc
+  bool leave_ = false;    // the fast loop must return
+  bool waiting_ = false;  // in WFI
+  bool jumped_ = false;   // firmware set pc
 
   // The offset in RAM of an access of kSize bytes, and whether the table has it; see tlb.h.
   template <unsigned kSize>
   [[gnu::always_inline]] static bool probe(const Loop& loop, const u8* table, u64 va, u64& offset) {
-    const u64 entry = *reinterpret_cast<const u64*>(table + (static_cast<u32>(va >> (kPageShift - 3)) & loop.table_mask));
+    const u64 entry =
+        *reinterpret_cast<const u64*>(table + (static_cast<u32>(va >> (kPageShift - 3)) & loop.table_mask));
     offset = va ^ entry;
     return (offset & (loop.outside_ram | (kSize - 1))) == 0;
   }

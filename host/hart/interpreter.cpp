@@ -143,21 +143,25 @@ struct Fast : EvalArithmetic {
   }
   template <class T>
   HW_INLINE static u64 extend(u64 value) {
-    if constexpr (std::is_signed_v<T>) return static_cast<u64>(static_cast<i64>(static_cast<T>(value)));
-    else return static_cast<T>(value);
+    if constexpr (std::is_signed_v<T>)
+      return static_cast<u64>(static_cast<i64>(static_cast<T>(value)));
+    else
+      return static_cast<T>(value);
   }
   // A miss is no trap: the full context executes the instruction again and finds out. No access calls anything here: a
   // call would make Chromium's compiler keep the loop's variables in memory, in every case and not only in that one.
   template <class T>
   HW_INLINE Value load(u64 va) const {
     u64 offset;
-    if (!probe<T>(core->loop.read_table, va, offset)) [[unlikely]] return {false, 0};
+    if (!probe<T>(core->loop.read_table, va, offset)) [[unlikely]]
+      return {false, 0};
     return {true, extend<T>(load_le<T>(core->loop.ram + static_cast<uintptr_t>(offset)))};
   }
   template <class T>
   HW_INLINE bool store(u64 va, u64 value) const {
     u64 offset;
-    if (!probe<T>(core->loop.write_table, va, offset)) [[unlikely]] return false;
+    if (!probe<T>(core->loop.write_table, va, offset)) [[unlikely]]
+      return false;
     store_le<T>(core->loop.ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
     return true;
   }
@@ -170,18 +174,20 @@ struct Fast : EvalArithmetic {
     rm = static_cast<fp::Rm>(mode);
     return mode <= 4;
   }
-  HW_INLINE u64 fs_raw(int which) const {
-    return core->f[which == 1 ? insn().rs1 : which == 2 ? slot[4] : slot[5]];
-  }
+  HW_INLINE u64 fs_raw(int which) const { return core->f[which == 1 ? insn().rs1 : which == 2 ? slot[4] : slot[5]]; }
   template <class F>
   HW_INLINE fp::BitsOf<F> fs(int which) const {
-    if constexpr (sizeof(fp::BitsOf<F>) == 8) return fs_raw(which);
-    else return fp::unbox32(fs_raw(which));
+    if constexpr (sizeof(fp::BitsOf<F>) == 8)
+      return fs_raw(which);
+    else
+      return fp::unbox32(fs_raw(which));
   }
   template <class F>
   HW_INLINE bool fd(fp::BitsOf<F> value) {
-    if constexpr (sizeof(value) == 8) core->f[insn().rd] = value;
-    else core->f[insn().rd] = fp::box32(value);
+    if constexpr (sizeof(value) == 8)
+      core->f[insn().rd] = value;
+    else
+      core->f[insn().rd] = fp::box32(value);
     core->mstatus |= mstatus::kFs;
     return true;
   }
@@ -189,7 +195,6 @@ struct Fast : EvalArithmetic {
   HW_INLINE u8& flags() { return core->fflags; }
   HW_INLINE void flags_done() { core->mstatus |= mstatus::kFs; }
   HW_INLINE static u64 constant(u64 v) { return v; }
-
 };
 
 // Arithmetic that may have to call the exact library. False: the full context executes it.
@@ -198,9 +203,8 @@ bool Hart::floating(const u8* slot) {
   c.core = &state_;
   c.slot = slot;
   switch (c.insn().op) {
-#define HW_FLOATING_CASE(name)     \
-  case static_cast<u16>(Op::name): \
-    return semantics::name(c);
+#define HW_FLOATING_CASE(name) \
+  case static_cast<u16>(Op::name): return semantics::name(c);
     HW_FLOATING_CASE(fadd_d)
     HW_FLOATING_CASE(fsub_d)
     HW_FLOATING_CASE(fmul_d)
@@ -216,8 +220,7 @@ bool Hart::floating(const u8* slot) {
     HW_FLOATING_CASE(fsub_s)
     HW_FLOATING_CASE(fmul_s)
     HW_FLOATING_CASE(fmadd_s)
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -253,52 +256,52 @@ enter_page:
     }
     c.budget--;
     switch (c.insn().op) {
-// An instruction's work, by kind; what follows in the loop goes on behind it. `rest`: how many more of a sequence follow,
-// which the budget has been charged for.
+// An instruction's work, by kind; what follows in the loop goes on behind it. `rest`: how many more of a sequence
+// follow, which the budget has been charged for.
 #define HW_STEP_alu(name, rest) semantics::name(c);
-#define HW_STEP_load(name, rest)                 \
-  if (!semantics::name(c)) [[unlikely]] {        \
-    c.budget += rest;                            \
-    goto cold;                                   \
+#define HW_STEP_load(name, rest)          \
+  if (!semantics::name(c)) [[unlikely]] { \
+    c.budget += rest;                     \
+    goto cold;                            \
   }
 #define HW_STEP_store(name, rest) HW_STEP_load(name, rest)
 // A branch that stays in the page moves the slot pointer; one unsigned comparison covers both borders.
-#define HW_STEP_branch(name, rest)                                                    \
-  semantics::name(c);                                                                 \
-  if (c.taken) {                                                                      \
-    c.budget += rest;                                                                 \
-    const u8* to = c.slot + (static_cast<intptr_t>(c.insn().imm) << kSlotShift);      \
-    if (static_cast<uintptr_t>(to - c.core->loop.first) < kPageBytes * kSlotScale) {  \
-      c.slot = to;                                                                    \
-      continue;                                                                       \
-    }                                                                                 \
-    pc = c.pc() + c.imm();                                                            \
-    goto enter_page;                                                                  \
+#define HW_STEP_branch(name, rest)                                                   \
+  semantics::name(c);                                                                \
+  if (c.taken) {                                                                     \
+    c.budget += rest;                                                                \
+    const u8* to = c.slot + (static_cast<intptr_t>(c.insn().imm) << kSlotShift);     \
+    if (static_cast<uintptr_t>(to - c.core->loop.first) < kPageBytes * kSlotScale) { \
+      c.slot = to;                                                                   \
+      continue;                                                                      \
+    }                                                                                \
+    pc = c.pc() + c.imm();                                                           \
+    goto enter_page;                                                                 \
   }
-#define HW_STEP_jump(name, rest)                                             \
-  {                                                                          \
-    const u64 from = c.pc();                                                 \
-    semantics::name(c);                                                      \
-    if (((c.target ^ from) & ~kPageMask) == 0) {                             \
-      c.slot = c.core->loop.first + ((c.target & kPageMask) << kSlotShift);  \
-      continue;                                                              \
-    }                                                                        \
-    pc = c.target;                                                           \
-    goto enter_page;                                                         \
+#define HW_STEP_jump(name, rest)                                            \
+  {                                                                         \
+    const u64 from = c.pc();                                                \
+    semantics::name(c);                                                     \
+    if (((c.target ^ from) & ~kPageMask) == 0) {                            \
+      c.slot = c.core->loop.first + ((c.target & kPageMask) << kSlotShift); \
+      continue;                                                             \
+    }                                                                       \
+    pc = c.target;                                                          \
+    goto enter_page;                                                        \
   }
 #define HW_STEP(kind, name, bytes, rest) \
   c.length = bytes;                      \
   HW_STEP_##kind(name, rest) c.slot += (bytes)*kSlotScale;
 
-#define HW_CASE4(kind, name)                          \
-  case static_cast<u16>(Op::name): {                  \
-    HW_STEP(kind, name, 4, 0)                            \
-    continue;                                         \
+#define HW_CASE4(kind, name)         \
+  case static_cast<u16>(Op::name): { \
+    HW_STEP(kind, name, 4, 0)        \
+    continue;                        \
   }
-#define HW_CASE2(kind, name)                          \
-  case kCompact + static_cast<u16>(Op::name): {       \
-    HW_STEP(kind, name, 2, 0)                            \
-    continue;                                         \
+#define HW_CASE2(kind, name)                    \
+  case kCompact + static_cast<u16>(Op::name): { \
+    HW_STEP(kind, name, 2, 0)                   \
+    continue;                                   \
   }
 #define HW_BOTH(kind, name) HW_CASE4(kind, name) HW_CASE2(kind, name)
       HW_BOTH(alu, addi)
@@ -436,8 +439,9 @@ enter_page:
 
 // Sequences (sequences.h). The first instruction has been charged. Where the budget does not suffice for the others it
 // is executed alone, by the full context.
-#define HW_CHARGE(others)                       \
-  if (c.budget < others) [[unlikely]] goto cold; \
+#define HW_CHARGE(others)             \
+  if (c.budget < others) [[unlikely]] \
+    goto cold;                        \
   c.budget -= others;
 #define HW_STEP0(kind, name, bytes) HW_STEP(kind, name, bytes, 0)
 #define HW_STEP1(kind, name, bytes) HW_STEP(kind, name, bytes, 1)
@@ -446,26 +450,17 @@ enter_page:
 #define HW_SEQUENCE2(a, b)                           \
   case kSlotSequences + HW_SEQUENCE_NUMBER2(a, b): { \
     HW_CHARGE(1)                                     \
-    HW_STEP1 a                                        \
-    HW_STEP0 b                                        \
-    continue;                                        \
+    HW_STEP1 a HW_STEP0 b continue;                  \
   }
 #define HW_SEQUENCE3(a, b, d)                           \
   case kSlotSequences + HW_SEQUENCE_NUMBER3(a, b, d): { \
     HW_CHARGE(2)                                        \
-    HW_STEP2 a                                           \
-    HW_STEP1 b                                           \
-    HW_STEP0 d                                           \
-    continue;                                           \
+    HW_STEP2 a HW_STEP1 b HW_STEP0 d continue;          \
   }
 #define HW_SEQUENCE4(a, b, d, e)                           \
   case kSlotSequences + HW_SEQUENCE_NUMBER4(a, b, d, e): { \
     HW_CHARGE(3)                                           \
-    HW_STEP3 a                                              \
-    HW_STEP2 b                                              \
-    HW_STEP1 d                                              \
-    HW_STEP0 e                                              \
-    continue;                                              \
+    HW_STEP3 a HW_STEP2 b HW_STEP1 d HW_STEP0 e continue;  \
   }
 #include "hart/sequences.inc"
 #undef HW_SEQUENCE2
@@ -481,7 +476,7 @@ enter_page:
         HW_SYNC_PC();
         goto enter_page;
       default:
-      cold: {
+      cold : {
         HW_SYNC_PC();
         sync_retired(c.budget + 1);
         const u32 at = static_cast<u32>(pc & kPageMask);
@@ -513,9 +508,7 @@ enter_page:
             pc = target;
             if (leave_) goto out;
             goto enter_page;
-          case Flow::leave:
-            pc = target;
-            goto out;
+          case Flow::leave: pc = target; goto out;
           case Flow::trap:
             take_trap(pc);
             state.retired = end_ - c.budget;

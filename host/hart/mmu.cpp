@@ -19,17 +19,15 @@ enum class Walk : u8 { done, fault, again };
 
 bool leaf_allows(const HartState& state, u64 entry, Access access, Privilege privilege) {
   if (entry & pte::kU) {
-    if (privilege == Privilege::supervisor && (access == Access::fetch || !(state.mstatus & mstatus::kSum))) return false;
+    if (privilege == Privilege::supervisor && (access == Access::fetch || !(state.mstatus & mstatus::kSum)))
+      return false;
   } else if (privilege == Privilege::user) {
     return false;
   }
   switch (access) {
-    case Access::fetch:
-      return entry & pte::kX;
-    case Access::load:
-      return (entry & pte::kR) || ((state.mstatus & mstatus::kMxr) && (entry & pte::kX));
-    case Access::store:
-      return entry & pte::kW;
+    case Access::fetch: return entry & pte::kX;
+    case Access::load: return (entry & pte::kR) || ((state.mstatus & mstatus::kMxr) && (entry & pte::kX));
+    case Access::store: return entry & pte::kW;
   }
   return false;
 }
@@ -103,8 +101,9 @@ Cause page_fault(Access access) {
   return access == Access::fetch ? Cause::fetch_page : access == Access::load ? Cause::load_page : Cause::store_page;
 }
 Cause access_fault(Access access) {
-  return access == Access::fetch ? Cause::fetch_access : access == Access::load ? Cause::load_access
-                                                                                : Cause::store_access;
+  return access == Access::fetch  ? Cause::fetch_access
+         : access == Access::load ? Cause::load_access
+                                  : Cause::store_access;
 }
 
 Privilege effective_privilege(const HartState& state, Access access) {
@@ -123,9 +122,7 @@ bool pmp_allows(const HartState& state, Pa pa, unsigned size, Access access, Pri
     const u64 address = state.pmpaddr[i] << 2;
     u64 low = 0, high = 0;  // [low, high)
     switch (kind) {
-      case 0:
-        previous = address;
-        continue;
+      case 0: previous = address; continue;
       case 1:
         low = previous;
         high = address;

@@ -23,13 +23,13 @@ inline bool translates(const HartState& state, Privilege privilege) {
   return privilege != Privilege::machine && (state.satp >> 60) != 0;
 }
 
-// Translates one byte's address and checks permissions and PMP for [pa, pa + size), which lies in one page. Sets A and D
-// where the hart does that itself. False: `trap` holds the fault.
-// [priv: Virtual Address Translation Process]
+// Translates one byte's address and checks permissions and PMP for [pa, pa + size), which lies in one page. Sets A and
+// D where the hart does that itself. False: `trap` holds the fault. [priv: Virtual Address Translation Process]
 bool translate(const HartState& state, GuestMemory& memory, u64 va, unsigned size, Access access, Privilege privilege,
                Translation& out, Trap& trap);
 
-// [priv: Physical Memory Protection]. `uniform` (may be null) is set if the answer is the same for the whole 4 KiB page.
+// [priv: Physical Memory Protection]. `uniform` (may be null) is set if the answer is the same for the whole 4 KiB
+// page.
 bool pmp_allows(const HartState& state, Pa pa, unsigned size, Access access, Privilege privilege, bool* uniform);
 
 Cause page_fault(Access access);

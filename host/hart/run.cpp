@@ -11,7 +11,7 @@ namespace {
 constexpr u32 kWakeAlways = kAttentionStop | kAttentionMail;
 // In HartShared::start_address of a suspended hart: it goes on where it is. (Addresses of instructions are even.)
 constexpr u64 kRetentive = ~u64{0};
-}
+}  // namespace
 
 Hart::Hart(const HartOptions& options, const HartParts& parts)
     : options_(options),
@@ -27,7 +27,7 @@ Hart::Hart(const HartOptions& options, const HartParts& parts)
 void Hart::state_changed() {
   state_.x[0] = 0;
   state_.pc &= ~u64{1};  // an odd one would lie between two slots
-  waiting_ = false;  // a WFI of what was before; one that ends early is a correct one
+  waiting_ = false;      // a WFI of what was before; one that ends early is a correct one
   flush_everything();
   refresh_lines();
   refresh_timers();
@@ -123,7 +123,8 @@ void Hart::wait_for_interrupt() {
   }
   publish_retired();
   shared_.in_wfi.store_relaxed(1);
-  parts_.attention.sleep(options_.id, *this, kWakeAlways | kAttentionInterrupt | kAttentionTimer | kAttentionStart, timeout_ns);
+  parts_.attention.sleep(options_.id, *this, kWakeAlways | kAttentionInterrupt | kAttentionTimer | kAttentionStart,
+                         timeout_ns);
   shared_.in_wfi.store_relaxed(0);
 }
 

@@ -18,10 +18,11 @@ void visit_fields(State& s, Visit visit) {
   visit(s.privilege);
   visit(s.fflags);
   visit(s.frm);
-  for (auto* field : {&s.mstatus, &s.mie, &s.mip_soft, &s.medeleg, &s.mideleg, &s.mtvec, &s.mepc, &s.mcause, &s.mtval,
-                      &s.mscratch, &s.mcounteren, &s.mcountinhibit, &s.menvcfg, &s.stvec, &s.sepc, &s.scause, &s.stval,
-                      &s.sscratch, &s.satp, &s.scounteren, &s.senvcfg, &s.stimecmp, &s.mcycle_base, &s.minstret_base,
-                      &s.retired, &s.reserved_pa, &s.reserved_value})
+  for (auto* field :
+       {&s.mstatus,  &s.mie,         &s.mip_soft,      &s.medeleg,    &s.mideleg,       &s.mtvec,         &s.mepc,
+        &s.mcause,   &s.mtval,       &s.mscratch,      &s.mcounteren, &s.mcountinhibit, &s.menvcfg,       &s.stvec,
+        &s.sepc,     &s.scause,      &s.stval,         &s.sscratch,   &s.satp,          &s.scounteren,    &s.senvcfg,
+        &s.stimecmp, &s.mcycle_base, &s.minstret_base, &s.retired,    &s.reserved_pa,   &s.reserved_value})
     visit(*field);
   for (auto& c : s.pmpcfg) visit(c);
   for (auto& a : s.pmpaddr) visit(a);
@@ -56,8 +57,10 @@ void HartState::save(StateWriter& out) const {
 void HartState::load(StateReader& in) {
   in.begin("HART", kVersion);
   visit_fields(*this, [&](auto& field) {
-    if constexpr (std::is_same_v<decltype(field), bool&>) field = in.get<u8>() != 0;
-    else in.get(field);
+    if constexpr (std::is_same_v<decltype(field), bool&>)
+      field = in.get<u8>() != 0;
+    else
+      in.get(field);
   });
   x[0] = 0;
   if (!possible(*this)) in.fail("saved hart holds what no hart can hold");

@@ -12,7 +12,16 @@ inline constexpr unsigned kPmpEntries = 16;
 
 // What a hardware performance counter can count, and its number in mhpmevent. Where SBI's list of events has one, it is
 // that number [sbi: Performance Monitoring Unit Extension, Event: Hardware general; Hardware cache].
-enum class HpmEvent : u8 { none, load_misses, store_misses, fetch_misses, exceptions, interrupts, cycles, instructions };
+enum class HpmEvent : u8 {
+  none,
+  load_misses,
+  store_misses,
+  fetch_misses,
+  exceptions,
+  interrupts,
+  cycles,
+  instructions
+};
 inline constexpr u64 kHpmEventNumbers[] = {
     0,
     0x1'0019,  // translations of loads that the TLB did not have
@@ -53,7 +62,7 @@ struct HartState {
   u64 mcycle_base = 0, minstret_base = 0;
   u64 retired = 0;  // instructions since reset, exact between instructions
   HpmEvent hpm_event[kHpmCounters] = {};
-  u64 hpm_base[kHpmCounters] = {};       // as mcycle_base, with the event's count
+  u64 hpm_base[kHpmCounters] = {};  // as mcycle_base, with the event's count
   // Since the machine started, whether a counter counts it or not. A machine that was loaded counts the misses of its
   // empty caches: two executions agree in these only where they began together.
   u64 event_counts[kCountedEvents] = {};

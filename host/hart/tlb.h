@@ -7,16 +7,16 @@
 // so that x = va XOR E is the offset in RAM of the access, and any other virtual page that shares the slot gives an x
 // with a bit at or above L. One test therefore does for tag, range and alignment:
 //     hit  <=>  (x & ~(2^L - size)) == 0          size = bytes of the access, a power of two.
-// The slot is chosen by the L - 12 + 1 low bits of the virtual page number: one bit more than RAM has page bits, so that
-// va's bit L is both part of the index and tested. An empty slot holds only that bit, complemented: then no address that
-// selects the slot can hit it, not even in a page of its own number. (With one index bit fewer, every empty slot would
-// have an address that aliases it.)
+// The slot is chosen by the L - 12 + 1 low bits of the virtual page number: one bit more than RAM has page bits, so
+// that va's bit L is both part of the index and tested. An empty slot holds only that bit, complemented: then no
+// address that selects the slot can hit it, not even in a page of its own number. (With one index bit fewer, every
+// empty slot would have an address that aliases it.)
 //
 // Entries carry no privilege: there is one pair of tables (reads, writes) for each translation context, and the hart
 // points at the pair of its current one. `kNoContext` is a pair that is never filled: every access takes the slow path,
-// where MPRV and MXR are honoured. A large page is entered piece by piece; the regions of large pages are remembered, so
-// that a flush of one of their addresses drops all the pieces. Every table logs what it filled, so a flush costs what
-// was filled, not the table's size.
+// where MPRV and MXR are honoured. A large page is entered piece by piece; the regions of large pages are remembered,
+// so that a flush of one of their addresses drops all the pieces. Every table logs what it filled, so a flush costs
+// what was filled, not the table's size.
 #pragma once
 
 #include <memory>

@@ -59,7 +59,8 @@ constexpr Index kIndex = make_index();
 i32 imm_i(u32 w) { return static_cast<i32>(w) >> 20; }
 i32 imm_s(u32 w) { return static_cast<i32>((static_cast<u32>(static_cast<i32>(w) >> 20) & ~31u) | bits(w, 11, 7)); }
 i32 imm_b(u32 w) {
-  return static_cast<i32>(sign_extend(bit(w, 31) << 12 | bit(w, 7) << 11 | bits(w, 30, 25) << 5 | bits(w, 11, 8) << 1, 13));
+  return static_cast<i32>(
+      sign_extend(bit(w, 31) << 12 | bit(w, 7) << 11 | bits(w, 30, 25) << 5 | bits(w, 11, 8) << 1, 13));
 }
 i32 imm_j(u32 w) {
   return static_cast<i32>(
@@ -69,17 +70,28 @@ i32 imm_j(u32 w) {
 // Zfh includes Zfhmin. A half-precision row of Zfa exists only with Zfh; one that names doubles, in Zfa or Zfhmin, only
 // with D.
 bool row_enabled(const OpInfo& row, Op op, const IsaOptions& options) {
-  const bool has_row = options.has(row.extension) || (row.extension == Extension::Zfhmin && options.has(Extension::Zfh));
+  const bool has_row =
+      options.has(row.extension) || (row.extension == Extension::Zfhmin && options.has(Extension::Zfh));
   if (!has_row) return false;
   switch (op) {
-    case Op::fli_h: case Op::fminm_h: case Op::fmaxm_h: case Op::fround_h: case Op::froundnx_h: case Op::fltq_h:
-    case Op::fleq_h:
-      return options.has(Extension::Zfh);
-    case Op::fli_d: case Op::fminm_d: case Op::fmaxm_d: case Op::fround_d: case Op::froundnx_d: case Op::fltq_d:
-    case Op::fleq_d: case Op::fcvtmod_w_d: case Op::fcvt_d_h: case Op::fcvt_h_d:
-      return options.has(Extension::D);
-    default:
-      return true;
+    case Op::fli_h:
+    case Op::fminm_h:
+    case Op::fmaxm_h:
+    case Op::fround_h:
+    case Op::froundnx_h:
+    case Op::fltq_h:
+    case Op::fleq_h: return options.has(Extension::Zfh);
+    case Op::fli_d:
+    case Op::fminm_d:
+    case Op::fmaxm_d:
+    case Op::fround_d:
+    case Op::froundnx_d:
+    case Op::fltq_d:
+    case Op::fleq_d:
+    case Op::fcvtmod_w_d:
+    case Op::fcvt_d_h:
+    case Op::fcvt_h_d: return options.has(Extension::D);
+    default: return true;
   }
 }
 
@@ -104,29 +116,15 @@ Decoded decode_word(u32 word, const IsaOptions& options) {
   const u32 rs2 = static_cast<u32>(bits(word, 24, 20));
   const u32 rm = static_cast<u32>(bits(word, 14, 12));
   switch (info(op).format) {
-    case Format::none:
-      insn.rd = insn.rs1 = 0;
-      break;
-    case Format::r:
-      insn.imm = static_cast<i32>(rs2 | rm << 16);
-      break;
-    case Format::r4:
-      insn.imm = static_cast<i32>(rs2 | bits(word, 31, 27) << 8 | rm << 16);
-      break;
+    case Format::none: insn.rd = insn.rs1 = 0; break;
+    case Format::r: insn.imm = static_cast<i32>(rs2 | rm << 16); break;
+    case Format::r4: insn.imm = static_cast<i32>(rs2 | bits(word, 31, 27) << 8 | rm << 16); break;
     case Format::i:
     case Format::load:
-    case Format::cbo:
-      insn.imm = imm_i(word);
-      break;
-    case Format::shamt6:
-      insn.imm = static_cast<i32>(bits(word, 25, 20));
-      break;
-    case Format::shamt5:
-      insn.imm = static_cast<i32>(rs2);
-      break;
-    case Format::unary:
-      insn.imm = static_cast<i32>(rm << 16);
-      break;
+    case Format::cbo: insn.imm = imm_i(word); break;
+    case Format::shamt6: insn.imm = static_cast<i32>(bits(word, 25, 20)); break;
+    case Format::shamt5: insn.imm = static_cast<i32>(rs2); break;
+    case Format::unary: insn.imm = static_cast<i32>(rm << 16); break;
     case Format::s:
       insn.rd = static_cast<u8>(rs2);
       insn.imm = imm_s(word);
@@ -143,13 +141,9 @@ Decoded decode_word(u32 word, const IsaOptions& options) {
       insn.rs1 = 0;
       insn.imm = imm_j(word);
       break;
-    case Format::amo:
-      insn.imm = static_cast<i32>(rs2 | bits(word, 26, 25) << 8);
-      break;
+    case Format::amo: insn.imm = static_cast<i32>(rs2 | bits(word, 26, 25) << 8); break;
     case Format::csr:
-    case Format::csri:
-      insn.imm = static_cast<i32>(bits(word, 31, 20));
-      break;
+    case Format::csri: insn.imm = static_cast<i32>(bits(word, 31, 20)); break;
     case Format::fence:
       insn.rd = insn.rs1 = 0;
       insn.imm = static_cast<i32>(bits(word, 31, 20));
@@ -179,8 +173,7 @@ bool expand(const CRow& row, u32 h, Insn& insn) {
   const i32 offset_w = static_cast<i32>(bit(h, 5) << 6 | bits(h, 12, 10) << 3 | bit(h, 6) << 2);
   const i32 offset_d = static_cast<i32>(bits(h, 6, 5) << 6 | bits(h, 12, 10) << 3);
   switch (row.format) {
-    case CFormat::illegal:
-      return false;
+    case CFormat::illegal: return false;
     case CFormat::addi4spn:
       insn.rd = low;
       insn.rs1 = 2;
@@ -214,8 +207,8 @@ bool expand(const CRow& row, u32 h, Insn& insn) {
       return true;
     case CFormat::addi16sp:
       insn.rd = insn.rs1 = 2;
-      insn.imm = static_cast<i32>(sign_extend(
-          bit(h, 12) << 9 | bits(h, 4, 3) << 7 | bit(h, 5) << 6 | bit(h, 2) << 5 | bit(h, 6) << 4, 10));
+      insn.imm = static_cast<i32>(
+          sign_extend(bit(h, 12) << 9 | bits(h, 4, 3) << 7 | bit(h, 5) << 6 | bit(h, 2) << 5 | bit(h, 6) << 4, 10));
       return insn.imm != 0;
     case CFormat::lui:
       insn.rd = full_rd;
@@ -234,9 +227,10 @@ bool expand(const CRow& row, u32 h, Insn& insn) {
       insn.imm = low;
       return true;
     case CFormat::jump:
-      insn.imm = static_cast<i32>(sign_extend(bit(h, 12) << 11 | bit(h, 8) << 10 | bits(h, 10, 9) << 8 | bit(h, 6) << 7 |
-                                                  bit(h, 7) << 6 | bit(h, 2) << 5 | bit(h, 11) << 4 | bits(h, 5, 3) << 1,
-                                              12));
+      insn.imm =
+          static_cast<i32>(sign_extend(bit(h, 12) << 11 | bit(h, 8) << 10 | bits(h, 10, 9) << 8 | bit(h, 6) << 7 |
+                                           bit(h, 7) << 6 | bit(h, 2) << 5 | bit(h, 11) << 4 | bits(h, 5, 3) << 1,
+                                       12));
       return true;
     case CFormat::branch:
       insn.rs1 = high;
@@ -258,11 +252,8 @@ bool expand(const CRow& row, u32 h, Insn& insn) {
       insn.rs1 = 2;
       insn.imm = static_cast<i32>(bits(h, 4, 2) << 6 | bit(h, 12) << 5 | bits(h, 6, 5) << 3);
       return row.format == CFormat::loadsp_fd || full_rd != 0;
-    case CFormat::fixed:
-      return true;
-    case CFormat::jr:
-      insn.rs1 = full_rd;
-      return full_rd != 0;
+    case CFormat::fixed: return true;
+    case CFormat::jr: insn.rs1 = full_rd; return full_rd != 0;
     case CFormat::jalr:
       insn.rd = 1;
       insn.rs1 = full_rd;
@@ -315,7 +306,8 @@ const CRow* find_compressed(u32 half) {
 const OpInfo& info(Op op) { return kInfos[static_cast<u32>(op)]; }
 
 Decoded decode(u32 word, const IsaOptions& options) {
-  return instruction_length(static_cast<u16>(word)) == 2 ? decode_half(word & 0xffff, options) : decode_word(word, options);
+  return instruction_length(static_cast<u16>(word)) == 2 ? decode_half(word & 0xffff, options)
+                                                         : decode_word(word, options);
 }
 
 }  // namespace hartwood

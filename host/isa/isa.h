@@ -10,7 +10,27 @@
 namespace hartwood {
 
 enum class Extension : u8 {
-  I, M, A, F, D, C, S, Zicsr, Zifencei, Zba, Zbb, Zbc, Zbs, Zicond, Zacas, Zawrs, Zfa, Zfh, Zfhmin, Zicbom, Zicboz,
+  I,
+  M,
+  A,
+  F,
+  D,
+  C,
+  S,
+  Zicsr,
+  Zifencei,
+  Zba,
+  Zbb,
+  Zbc,
+  Zbs,
+  Zicond,
+  Zacas,
+  Zawrs,
+  Zfa,
+  Zfh,
+  Zfhmin,
+  Zicbom,
+  Zicboz,
   Svinval,
   count
 };

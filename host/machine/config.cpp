@@ -40,10 +40,8 @@ void read_seed(JsonObjectReader& reader, u64& to) {
     to = *value->get_ptr<const Json::number_unsigned_t*>();
     return;
   }
-  const Result<u64> seed =
-      parse_seed(value->is_string() ? *value->get_ptr<const std::string*>() : std::string());
-  if (!seed)
-    return reader.wrong("seed", "a whole number from 0 to 2^64-1, or a text of one (decimal or 0x...)");
+  const Result<u64> seed = parse_seed(value->is_string() ? *value->get_ptr<const std::string*>() : std::string());
+  if (!seed) return reader.wrong("seed", "a whole number from 0 to 2^64-1, or a text of one (decimal or 0x...)");
   to = *seed;
 }
 
@@ -74,8 +72,7 @@ Result<u64> parse_memory_size(std::string_view text) {
   const bool is_number = parse_number(text, 10, number) && number <= (kMaxRamBytes >> shift);
   const u64 bytes = number << shift;
   if (!is_number || !is_power_of_two(bytes) || bytes < kMinRamBytes)
-    return errorf("memory of '%s' is not possible; choose %s", std::string(whole.substr(0, 32)).c_str(),
-                  kMemorySizes);
+    return errorf("memory of '%s' is not possible; choose %s", std::string(whole.substr(0, 32)).c_str(), kMemorySizes);
   return bytes;
 }
 
@@ -99,12 +96,11 @@ Result<MachineConfig> parse_config(std::string_view json) {
   reader.choice<u32>("paging", {{"sv39", 39}, {"sv48", 48}, {"sv57", 57}}, config.va_bits);
   reader.boolean("zacas", config.zacas);
   reader.boolean("svadu", config.svadu);
-  reader.choice<ConsoleKind>(
-      "console", {{"virtio", ConsoleKind::virtio}, {"uart", ConsoleKind::uart}, {"sbi", ConsoleKind::sbi}},
-      config.console);
+  reader.choice<ConsoleKind>("console",
+                             {{"virtio", ConsoleKind::virtio}, {"uart", ConsoleKind::uart}, {"sbi", ConsoleKind::sbi}},
+                             config.console);
   reader.choice<FirmwareKind>(
-      "firmware",
-      {{"built-in", FirmwareKind::built_in}, {"file", FirmwareKind::file}, {"none", FirmwareKind::none}},
+      "firmware", {{"built-in", FirmwareKind::built_in}, {"file", FirmwareKind::file}, {"none", FirmwareKind::none}},
       config.firmware);
   reader.boolean("deterministic", config.deterministic);
   read_seed(reader, config.seed);

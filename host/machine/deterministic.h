@@ -35,8 +35,7 @@ class DeterministicClock final : public Clock {
 class DeterministicRunner final : public SeededScheduler {
  public:
   // One runner at a time for a machine, whose clock is `clock`.
-  DeterministicRunner(Machine& machine, DeterministicClock& clock, u64 seed,
-                      const SchedulerOptions& options = {});
+  DeterministicRunner(Machine& machine, DeterministicClock& clock, u64 seed, const SchedulerOptions& options = {});
   ~DeterministicRunner() override;
 
   // Until the machine ends or is stopped, every hart sleeps for ever, or `max_instructions` (0: no limit)

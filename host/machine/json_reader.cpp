@@ -75,8 +75,7 @@ std::string describe_json(const Json& value) {
   switch (value.type()) {
     case Json::value_t::null: return "null";
     case Json::value_t::boolean: return *value.get_ptr<const Json::boolean_t*>() ? "true" : "false";
-    case Json::value_t::number_unsigned:
-      return format("%llu", ull{*value.get_ptr<const Json::number_unsigned_t*>()});
+    case Json::value_t::number_unsigned: return format("%llu", ull{*value.get_ptr<const Json::number_unsigned_t*>()});
     case Json::value_t::number_integer:
       return format("%lld", static_cast<long long>(*value.get_ptr<const Json::number_integer_t*>()));
     case Json::value_t::number_float: return format("%g", *value.get_ptr<const Json::number_float_t*>());
@@ -89,8 +88,7 @@ std::string describe_json(const Json& value) {
   return "no value";
 }
 
-JsonObjectReader::JsonObjectReader(const Json& value, std::string path)
-    : value_(value), path_(std::move(path)) {
+JsonObjectReader::JsonObjectReader(const Json& value, std::string path) : value_(value), path_(std::move(path)) {
   if (!value.is_object())
     error_ = (path_.empty() ? std::string("the configuration") : path_) + " has to be an object, not " +
              describe_json(value);
@@ -132,8 +130,7 @@ void JsonObjectReader::integer(std::string_view key, u64 least, u64 most, u64& t
   const Json* value = take(key);
   if (value == nullptr) return;
   // The parser makes every whole number that is not negative an unsigned one.
-  const u64* number =
-      value->is_number_unsigned() ? value->get_ptr<const Json::number_unsigned_t*>() : nullptr;
+  const u64* number = value->is_number_unsigned() ? value->get_ptr<const Json::number_unsigned_t*>() : nullptr;
   if (number == nullptr || *number < least || *number > most)
     return wrong(key, format("a whole number from %llu to %llu", ull{least}, ull{most}));
   to = *number;
@@ -160,8 +157,8 @@ Status JsonObjectReader::finish() {
       if (known_.contains(each.key())) continue;
       std::string known;
       for (const std::string& name : known_) known += (known.empty() ? "" : ", ") + name;
-      error_ = (path_.empty() ? std::string("the configuration") : path_) + " has an unknown key " +
-               shown(each.key()) + "; known are " + known;
+      error_ = (path_.empty() ? std::string("the configuration") : path_) + " has an unknown key " + shown(each.key()) +
+               "; known are " + known;
     }
   if (error_.empty()) return {};
   return Error{error_};

@@ -62,8 +62,7 @@ class JsonObjectReader {
   void array(std::string_view key, size_t most, F&& each) {
     const Json* value = take(key);
     if (value == nullptr) return;
-    if (!value->is_array() || value->size() > most)
-      return wrong(key, format("an array of at most %zu elements", most));
+    if (!value->is_array() || value->size() > most) return wrong(key, format("an array of at most %zu elements", most));
     for (size_t i = 0; i < value->size(); i++) each((*value)[i], path_of(key) + format("[%zu]", i));
   }
 

@@ -108,8 +108,8 @@ Status Machine::add_disk(std::unique_ptr<BlockBackend> backend) {
 
 std::vector<std::string> Machine::isa_extensions() const {
   // In the order of an ISA string [unpriv: ISA Extension Naming Conventions].
-  std::vector<std::string> list = {"i", "m", "a", "f", "d", "c", "zicbom", "zicbop", "zicboz", "zicntr", "zicond",
-                                   "zicsr", "zifencei", "zihintpause", "zihpm"};
+  std::vector<std::string> list = {"i",      "m",      "a",      "f",     "d",        "c",           "zicbom", "zicbop",
+                                   "zicboz", "zicntr", "zicond", "zicsr", "zifencei", "zihintpause", "zihpm"};
   if (isa_.has(Extension::Zacas)) list.push_back("zacas");
   for (const char* name : {"zawrs", "zfa", "zfh", "zfhmin", "zba", "zbb", "zbc", "zbs", "sstc"}) list.push_back(name);
   if (config_.svadu) list.push_back("svadu");
@@ -170,8 +170,8 @@ Status Machine::boot(const BootFiles& files) {
   devices.push_back(&rng_);
   for (u32 slot = 0; slot < virt::kVirtioSlots; slot++) {
     VirtioDevice* device = slot < devices.size() ? devices[slot] : nullptr;
-    slots_.push_back(std::make_unique<VirtioMmio>(*memory_, device, InterruptLine(plic_, virt::virtio_irq(slot)),
-                                                  &platform_.log()));
+    slots_.push_back(
+        std::make_unique<VirtioMmio>(*memory_, device, InterruptLine(plic_, virt::virtio_irq(slot)), &platform_.log()));
     const Status status = bus_.map(virt::virtio_base(slot), virt::kVirtioBytes, *slots_.back(), "virtio");
     if (!status) return status;
   }
@@ -297,14 +297,9 @@ void Machine::stop_clock() {
 u32 Machine::console_input(std::span<const u8> bytes) {
   const u32 taken = input_.write(bytes);
   switch (config_.console) {
-    case ConsoleKind::virtio:
-      console_.poll_input(0);
-      break;
-    case ConsoleKind::uart:
-      uart_.poll_input();
-      break;
-    case ConsoleKind::sbi:
-      break;  // the guest asks
+    case ConsoleKind::virtio: console_.poll_input(0); break;
+    case ConsoleKind::uart: uart_.poll_input(); break;
+    case ConsoleKind::sbi: break;  // the guest asks
   }
   return taken;
 }

@@ -91,7 +91,8 @@ class ConsoleInput final : public ByteSource {
 // HTIF as bare-metal test programs use it: exit codes, console bytes, and the write call.
 class Htif final : public HostInterface {
  public:
-  Htif(GuestMemory& memory, PowerSwitch& power, ByteSink& console) : memory_(memory), power_(power), console_(console) {}
+  Htif(GuestMemory& memory, PowerSwitch& power, ByteSink& console)
+      : memory_(memory), power_(power), console_(console) {}
   void set_mailboxes(Pa tohost, Pa fromhost) {
     tohost_ = tohost;
     fromhost_ = fromhost;

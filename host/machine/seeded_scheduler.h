@@ -35,9 +35,8 @@ struct SchedulerOptions {
   u32 longest_run = 1'000'000;  // instructions between two returns of a hart to its caller, at most
   u32 switch_one_in = 8;        // an atomic operation switches fibers with this chance
   u32 spurious_one_in = 0;      // a sleep ends at once and for no reason with this chance; 0: never
-  u32 stall_one_in =
-      0;               // a switched-out fiber stays out for up to 1,000 operations with this chance; 0: never
-  u64 max_points = 0;  // atomic operations after which run_fibers() gives up; 0: never
+  u32 stall_one_in = 0;         // a switched-out fiber stays out for up to 1,000 operations with this chance; 0: never
+  u64 max_points = 0;           // atomic operations after which run_fibers() gives up; 0: never
 };
 
 class SeededScheduler : public Scheduler {

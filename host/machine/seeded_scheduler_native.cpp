@@ -23,9 +23,7 @@ namespace context = boost::context::detail;
 // AddressSanitizer keeps books of stacks: it is told of every switch.
 namespace {
 #ifdef __SANITIZE_ADDRESS__
-void tell_leaving(void** kept, const void* stack, size_t bytes) {
-  __sanitizer_start_switch_fiber(kept, stack, bytes);
-}
+void tell_leaving(void** kept, const void* stack, size_t bytes) { __sanitizer_start_switch_fiber(kept, stack, bytes); }
 void tell_arrived(void* kept) { __sanitizer_finish_switch_fiber(kept, nullptr, nullptr); }
 void tell_fresh(void* stack, size_t bytes) { __asan_unpoison_memory_region(stack, bytes); }
 void own_stack(void*& stack, size_t& bytes) {
@@ -65,8 +63,7 @@ struct SeededScheduler::Fiber {
   void* suspended = nullptr;  // null: starts at body()
   void* stack;
 
-  Fiber(SeededScheduler& s, std::function<void()> b, bool bg)
-      : scheduler(s), body(std::move(b)), background(bg) {
+  Fiber(SeededScheduler& s, std::function<void()> b, bool bg) : scheduler(s), body(std::move(b)), background(bg) {
     stack = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     HW_CHECK(stack != MAP_FAILED, "no memory for a fiber's stack");
     mprotect(stack, kPageBytes, PROT_NONE);  // an overflow faults
@@ -74,8 +71,7 @@ struct SeededScheduler::Fiber {
   ~Fiber() { munmap(stack, kStackBytes); }
 };
 
-SeededScheduler::SeededScheduler(u64 seed, const SchedulerOptions& options)
-    : random_(seed), options_(options) {}
+SeededScheduler::SeededScheduler(u64 seed, const SchedulerOptions& options) : random_(seed), options_(options) {}
 
 SeededScheduler::~SeededScheduler() = default;
 
@@ -88,8 +84,7 @@ void SeededScheduler::add(std::function<void()> body, bool background) {
 // context.
 void SeededScheduler::jump(void*& own, Fiber* to) {
   void* kept = nullptr;
-  tell_leaving(&kept, to != nullptr ? to->stack : main_stack_,
-               to != nullptr ? Fiber::kStackBytes : main_stack_bytes_);
+  tell_leaving(&kept, to != nullptr ? to->stack : main_stack_, to != nullptr ? Fiber::kStackBytes : main_stack_bytes_);
   save_slot_ = &own;
   const context::transfer_t back = context::jump_fcontext(to != nullptr ? to->suspended : main_context_, to);
   *save_slot_ = back.fctx;
@@ -101,8 +96,8 @@ void SeededScheduler::switch_to(Fiber& fiber) {
   current_ = &fiber;
   if (fiber.suspended == nullptr) {
     tell_fresh(fiber.stack, Fiber::kStackBytes);
-    fiber.suspended = context::make_fcontext(static_cast<u8*>(fiber.stack) + Fiber::kStackBytes,
-                                             Fiber::kStackBytes, [](context::transfer_t transfer) {
+    fiber.suspended = context::make_fcontext(static_cast<u8*>(fiber.stack) + Fiber::kStackBytes, Fiber::kStackBytes,
+                                             [](context::transfer_t transfer) {
                                                tell_arrived(nullptr);
                                                auto* self = static_cast<Fiber*>(transfer.data);
                                                *self->scheduler.save_slot_ = transfer.fctx;

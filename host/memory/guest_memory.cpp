@@ -44,7 +44,8 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::create(u64 bytes) {
                   static_cast<unsigned long long>(bytes >> 20));
   std::unique_ptr<GuestMemory> memory(new GuestMemory(bytes));
   if (memory->ram_ == nullptr)
-    return errorf("no room for %llu MiB of guest memory; choose less memory", static_cast<unsigned long long>(bytes >> 20));
+    return errorf("no room for %llu MiB of guest memory; choose less memory",
+                  static_cast<unsigned long long>(bytes >> 20));
   return memory;
 }
 

@@ -10,7 +10,8 @@
 //   watch_read,
 //   watch_write   a debugger watches bytes of this page: never entered into a TLB for that kind of access.
 //   absent        the page's content is not here yet (snapshots that load lazily): an access asks for it first.
-//   dirty         written since the last snapshot. Set by whoever takes write access, so a page in a write TLB is dirty.
+//   dirty         written since the last snapshot. Set by whoever takes write access, so a page in a write TLB is
+//   dirty.
 //
 // State bytes are atomic: any thread may set or clear bits. A TLB fill reads the byte after the translation and before
 // the entry is published (hart/mmu.cpp), and a shootdown follows every change that forbids what an entry allowed.
@@ -99,7 +100,8 @@ class GuestMemory {
   }
   // A 16-byte compare-exchange, aligned and in RAM. Neither Wasm nor every native target has an atomic one: the caller
   // sees to it that no hart runs meanwhile (AttentionProtocol::begin_exclusive). Returns what was there.
-  void compare_exchange_pair(Pa pa, u64 expected_low, u64 expected_high, u64 low, u64 high, u64& old_low, u64& old_high);
+  void compare_exchange_pair(Pa pa, u64 expected_low, u64 expected_high, u64 low, u64 high, u64& old_low,
+                             u64& old_high);
 
   template <class T>
   std::atomic<T>& word(Pa pa) const {

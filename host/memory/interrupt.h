@@ -56,8 +56,8 @@ class Clock {
   virtual ~Clock() = default;
   // In units of 1 / kTicksPerSecond, modulo 2^64. Between two calls of set_ticks() it goes back for no two readers.
   u64 ticks() { return elapsed() + offset_.load(); }
-  // The guest set mtime. One caller at a time, who afterwards has every hart compare anew and calls deadlines_changed().
-  // Pairs with the load in ticks(): whoever was told to look again reads the new time.
+  // The guest set mtime. One caller at a time, who afterwards has every hart compare anew and calls
+  // deadlines_changed(). Pairs with the load in ticks(): whoever was told to look again reads the new time.
   void set_ticks(u64 ticks) { offset_.store(ticks - elapsed()); }
   // Wall-clock time in nanoseconds since 1970-01-01 UTC.
   virtual u64 unix_nanoseconds() = 0;

@@ -25,7 +25,7 @@ enum class SbiError : i64 {
 struct SbiAnswer {
   SbiError error = SbiError::success;  // to a0
   u64 value = 0;                       // to a1
-  bool repeat = false;  // nothing was done: the hart makes the same call again, registers unchanged
+  bool repeat = false;                 // nothing was done: the hart makes the same call again, registers unchanged
 
   SbiAnswer() = default;
   SbiAnswer(SbiError e) : error(e) {}

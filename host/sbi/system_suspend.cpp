@@ -11,8 +11,7 @@ SbiAnswer sbi_system_suspend(const SbiCall& call) {
   if (call.argument32(0) != kSuspendToRam) return SbiError::invalid_param;  // reserved, or a platform's
   if (!call.can_execute_at(call.argument(1))) return SbiError::invalid_address;
   for (u32 other = 0; other < call.hart_count(); other++) {
-    if (other != call.hart.id() && call.shared(other).hsm_state.load() != kHsmStopped)
-      return SbiError::denied;
+    if (other != call.hart.id() && call.shared(other).hsm_state.load() != kHsmStopped) return SbiError::denied;
   }
   call.hart.suspend_self_to(call.argument(1), call.argument(2));
   return SbiError::success;

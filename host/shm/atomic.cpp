@@ -18,12 +18,9 @@ namespace hartwood {
 Wake futex_wait(const std::atomic<u32>& word, u32 expected, i64 timeout_ns) {
   auto* address = reinterpret_cast<i32*>(const_cast<std::atomic<u32>*>(&word));
   switch (__builtin_wasm_memory_atomic_wait32(address, static_cast<i32>(expected), timeout_ns)) {
-    case 0:
-      return Wake::notified;
-    case 1:
-      return Wake::changed;
-    default:
-      return Wake::timed_out;
+    case 0: return Wake::notified;
+    case 1: return Wake::changed;
+    default: return Wake::timed_out;
   }
 }
 

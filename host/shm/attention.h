@@ -9,13 +9,14 @@
 // the hart looks at its attention word after it has stored `kParked`, an initiator looks at `park` after it has set the
 // bit, so at least one of the two sees the other.
 //
-// Remote fences. Initiator I counts `fence_requested[I]` of its target, sets kAttentionFlush there and sleeps on its OWN
-// attention word, where it goes on serving its own flush bit: two harts that fence each other would otherwise wait for
-// ever. The target reads all request counters BEFORE it flushes and stores the values it read into `fence_served` AFTER
-// (the other order would acknowledge a request that came between and was not served). Then it sets kAttentionAck in the
-// initiator's word: a bare notify could fall between the initiator's check and its wait. A target that is parked is
-// marked `kParkedMustFlush` instead; it flushes everything before it runs again, and nobody waits for it. The mark is a
-// compare-exchange even where it is already set, because that orders the initiator's writes before the target's unpark.
+// Remote fences. Initiator I counts `fence_requested[I]` of its target, sets kAttentionFlush there and sleeps on its
+// OWN attention word, where it goes on serving its own flush bit: two harts that fence each other would otherwise wait
+// for ever. The target reads all request counters BEFORE it flushes and stores the values it read into `fence_served`
+// AFTER (the other order would acknowledge a request that came between and was not served). Then it sets kAttentionAck
+// in the initiator's word: a bare notify could fall between the initiator's check and its wait. A target that is parked
+// is marked `kParkedMustFlush` instead; it flushes everything before it runs again, and nobody waits for it. The mark
+// is a compare-exchange even where it is already set, because that orders the initiator's writes before the target's
+// unpark.
 //
 // Running alone. What no single atomic of the host can do (a compare-and-swap of 16 bytes) is done while every other
 // hart is parked. The hart stores its number in `exclusive`, then looks at the others' `park` and sets

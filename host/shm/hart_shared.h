@@ -47,27 +47,27 @@ enum HsmState : u32 {
 // What a fence asks of its target. Fields are payload: published by the request counter.
 enum FenceKind : u32 { kFenceTlb = 1, kFenceCode = 2 };
 struct FencePayload {
-  Atomic<u32> kinds;          // FenceKind bits
-  Atomic<u32> by_asid;        // 1: only translations of `asid`
-  Atomic<u64> start;          // first virtual address
-  Atomic<u64> size;           // bytes; ~0: all addresses
+  Atomic<u32> kinds;    // FenceKind bits
+  Atomic<u32> by_asid;  // 1: only translations of `asid`
+  Atomic<u64> start;    // first virtual address
+  Atomic<u64> size;     // bytes; ~0: all addresses
   Atomic<u64> asid;
 };
 
 struct alignas(64) HartShared {
-  Atomic<u32> attention;     // +0
-  Atomic<u32> park;          // +4  ParkState
-  Atomic<u32> mail_posted;   // +8  counted by senders after postMessage
-  Atomic<u32> mail_taken;    // +12 counted by the hart's JavaScript
-  Atomic<u32> lines;         // +16 interrupt lines into mip, at mip's bit positions, set by devices and SBI
-  Atomic<u32> hsm_state;     // +20 HsmState
-  Atomic<u32> in_wfi;        // +24 1 while the hart sleeps for the guest (page's status line)
-  Atomic<u32> reserved0;     // +28
-  Atomic<u64> retired;       // +32 instructions, spilled at every slice
-  Atomic<u64> mtimecmp;      // +40 ACLINT comparator in ticks; ~0: never
-  Atomic<u64> deadline;      // +48 earliest comparator of a running hart in ticks, for the clock thread; ~0: none
-  Atomic<u64> start_address; // +56 HSM start arguments, published by hsm_state and kAttentionStart
-  Atomic<u64> start_opaque;  // +64
+  Atomic<u32> attention;      // +0
+  Atomic<u32> park;           // +4  ParkState
+  Atomic<u32> mail_posted;    // +8  counted by senders after postMessage
+  Atomic<u32> mail_taken;     // +12 counted by the hart's JavaScript
+  Atomic<u32> lines;          // +16 interrupt lines into mip, at mip's bit positions, set by devices and SBI
+  Atomic<u32> hsm_state;      // +20 HsmState
+  Atomic<u32> in_wfi;         // +24 1 while the hart sleeps for the guest (page's status line)
+  Atomic<u32> reserved0;      // +28
+  Atomic<u64> retired;        // +32 instructions, spilled at every slice
+  Atomic<u64> mtimecmp;       // +40 ACLINT comparator in ticks; ~0: never
+  Atomic<u64> deadline;       // +48 earliest comparator of a running hart in ticks, for the clock thread; ~0: none
+  Atomic<u64> start_address;  // +56 HSM start arguments, published by hsm_state and kAttentionStart
+  Atomic<u64> start_opaque;   // +64
 
   alignas(64) Atomic<u32> fence_requested[kMaxInitiators];  // [initiator], counted by the initiator
   Atomic<u32> fence_served[kMaxInitiators];                 // [initiator], stored by the target
@@ -78,16 +78,16 @@ static_assert(offsetof(HartShared, lines) == 16 && offsetof(HartShared, retired)
 
 // One per machine, at a fixed place of the shared memory.
 struct alignas(64) MachineShared {
-  Atomic<u32> power;         // +0  PowerState
-  Atomic<u32> exit_code;     // +4  of HTIF or a failed boot
-  Atomic<u32> clock_word;    // +8  the clock thread sleeps here; counted when it has to look at the deadlines again
-  Atomic<u32> hart_count;    // +12
-  Atomic<u64> clock_latest;  // +16 most ticks since the start that anyone has read, whatever the guest set mtime to
-  Atomic<u64> clock_deadline;// +24 the earliest deadline of a hart that the clock thread knows of, ticks
-  Atomic<u32> event;         // +32 counted on every change of `power`; waiters outside the machine sleep here
-  Atomic<u32> fatal;         // +36 1: fatal_message holds one of our bugs
-  Atomic<u32> exclusive;     // +40 the hart that runs alone, plus 1; 0: none. Others sleep here until it is done
-  Atomic<u32> console_room;  // +44 counted when the guest has made room for console input after some was refused
+  Atomic<u32> power;           // +0  PowerState
+  Atomic<u32> exit_code;       // +4  of HTIF or a failed boot
+  Atomic<u32> clock_word;      // +8  the clock thread sleeps here; counted when it has to look at the deadlines again
+  Atomic<u32> hart_count;      // +12
+  Atomic<u64> clock_latest;    // +16 most ticks since the start that anyone has read, whatever the guest set mtime to
+  Atomic<u64> clock_deadline;  // +24 the earliest deadline of a hart that the clock thread knows of, ticks
+  Atomic<u32> event;           // +32 counted on every change of `power`; waiters outside the machine sleep here
+  Atomic<u32> fatal;           // +36 1: fatal_message holds one of our bugs
+  Atomic<u32> exclusive;       // +40 the hart that runs alone, plus 1; 0: none. Others sleep here until it is done
+  Atomic<u32> console_room;    // +44 counted when the guest has made room for console input after some was refused
   char fatal_message[464] = {};
   HartShared harts[kMaxInitiators];  // the last one is the control thread's: it initiates and never runs
   ByteRing console_output;           // console bytes towards the page
@@ -98,8 +98,8 @@ enum PowerState : u32 {
   kPowerOn = 0,
   kPowerOff = 1,
   kPowerReboot = 2,
-  kPowerCrashed = 3,   // the guest cannot go on (e.g. trap vector unmapped in a bare machine)
-  kPowerExited = 4,    // HTIF: exit_code is set
+  kPowerCrashed = 3,  // the guest cannot go on (e.g. trap vector unmapped in a bare machine)
+  kPowerExited = 4,   // HTIF: exit_code is set
 };
 
 }  // namespace hartwood

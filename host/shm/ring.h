@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A byte ring in shared memory with one producer and one consumer at a time (each side is serialised by a lock of its
 // owner): console output towards the page, console input from it. JavaScript reads and writes it through the generated
-// offsets, so the layout is fixed. `written` and `read` count bytes modulo 2^32; the difference is what lies in the ring.
+// offsets, so the layout is fixed. `written` and `read` count bytes modulo 2^32; the difference is what lies in the
+// ring.
 #pragma once
 
 #include <cstring>

@@ -90,8 +90,8 @@ static uint64_t run_digest(long blocks) {
     for (unsigned i = 0; i < 64; i++) {
       uint32_t first = v[7] + (rotated(v[4], 6) ^ rotated(v[4], 11) ^ rotated(v[4], 25)) +
                        ((v[4] & v[5]) ^ (~v[4] & v[6])) + constants[i] + words[i];
-      uint32_t second = (rotated(v[0], 2) ^ rotated(v[0], 13) ^ rotated(v[0], 22)) +
-                        ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+      uint32_t second =
+          (rotated(v[0], 2) ^ rotated(v[0], 13) ^ rotated(v[0], 22)) + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
       for (unsigned j = 7; j > 0; j--) v[j] = v[j - 1];
       v[4] += first;
       v[0] = first + second;

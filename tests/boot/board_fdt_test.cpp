@@ -199,8 +199,7 @@ TEST(BoardFdt, CheckOfAUsersTree) {
   EXPECT_TRUE(check_device_tree(tree, memory, 2).ok()) << check_device_tree(tree, memory, 2).message();
   EXPECT_TRUE(check_device_tree(tree, {memory.start, memory.bytes * 2}, 4).ok());
   EXPECT_NE(check_device_tree(tree, memory, 1).message().find("it has 1"), std::string::npos);
-  EXPECT_NE(check_device_tree(tree, {memory.start, memory.bytes / 2}, 2).message().find("512 MiB"),
-            std::string::npos);
+  EXPECT_NE(check_device_tree(tree, {memory.start, memory.bytes / 2}, 2).message().find("512 MiB"), std::string::npos);
   BoardDescription none = board(1);
   none.memory.start = Pa(0x4000'0000);
   EXPECT_FALSE(check_device_tree(read(none), memory, 2).ok());

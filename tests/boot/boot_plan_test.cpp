@@ -51,8 +51,7 @@ TEST(LinuxImage, HeaderIsRead) {
   EXPECT_EQ(image->memory_bytes, 0x30'0000u);
   EXPECT_EQ(image->file_bytes, 5000u);
   EXPECT_EQ(image->version, 2u);
-  EXPECT_EQ(parse_linux_image(test::linux_image(5000, 100))->memory_bytes, 5000u)
-      << "never less than the file";
+  EXPECT_EQ(parse_linux_image(test::linux_image(5000, 100))->memory_bytes, 5000u) << "never less than the file";
 }
 
 TEST(LinuxImage, DamageIsRefused) {
@@ -80,8 +79,7 @@ TEST(BootRom, IsTheProgramOfTheVirtBoard) {
 }
 
 TEST(BootPlan, BuiltIn) {
-  const std::vector<u8> kernel = test::linux_image(8 * kMiB, 20 * kMiB),
-                        initrd = test::pattern(3 * kMiB + 5, 1);
+  const std::vector<u8> kernel = test::linux_image(8 * kMiB, 20 * kMiB), initrd = test::pattern(3 * kMiB + 5, 1);
   const BootRequest request{256 * kMiB, BootMode::built_in, {}, kernel, initrd};
   const Result<Placement> plan = plan_boot(request);
   ASSERT_TRUE(plan.ok()) << plan.message();
@@ -151,8 +149,7 @@ TEST(BootPlan, FirmwareAndKernel) {
   EXPECT_EQ(of_elf->entry, Pa(0x8000'0004));
   EXPECT_EQ(of_elf->kernel_entry, Pa(0)) << "a firmware that is all there is";
   const std::vector<u8> flat = test::pattern(5000, 7);
-  EXPECT_EQ(plan_boot({128 * kMiB, BootMode::firmware, elf, flat, {}})->kernel,
-            (PaRange{Pa(0x8020'0000), 5000}));
+  EXPECT_EQ(plan_boot({128 * kMiB, BootMode::firmware, elf, flat, {}})->kernel, (PaRange{Pa(0x8020'0000), 5000}));
 }
 
 TEST(BootPlan, Bare) {
@@ -187,12 +184,8 @@ TEST(BootPlan, RefusesWithAClearMessage) {
       {"no firmware", {ram, BootMode::firmware, {}, image, {}}, "firmware file is empty"},
       {"unwanted firmware", {ram, BootMode::built_in, garbage, image, {}}, "boot without one"},
       {"garbage", {ram, BootMode::built_in, {}, garbage, {}}, "neither an ELF file nor a Linux Image"},
-      {"gzip",
-       {ram, BootMode::built_in, {}, gzip, {}},
-       "the kernel is a gzip-compressed file; decompress it"},
-      {"gzip as firmware",
-       {ram, BootMode::firmware, gzip, image, {}},
-       "the firmware is a gzip-compressed file"},
+      {"gzip", {ram, BootMode::built_in, {}, gzip, {}}, "the kernel is a gzip-compressed file; decompress it"},
+      {"gzip as firmware", {ram, BootMode::firmware, gzip, image, {}}, "the firmware is a gzip-compressed file"},
       {"tree as kernel", {ram, BootMode::built_in, {}, tree, {}}, "device tree"},
       {"kernel as firmware", {ram, BootMode::firmware, image, {}, {}}, "give it as the kernel"},
       {"Image without SBI", {ram, BootMode::bare, {}, image, {}}, "needs SBI"},
@@ -221,8 +214,7 @@ TEST(BootPlan, SurvivesDamage) {
     const std::vector<u8> kernel = mutator.damage(i % 2 != 0 ? image : elf);
     const std::vector<u8> firmware = mutator.damage(elf);
     const BootMode mode = static_cast<BootMode>(mutator.below(3));
-    const BootRequest request{64 * kMiB, mode,
-                              mode == BootMode::firmware ? std::span(firmware) : std::span<const u8>(),
+    const BootRequest request{64 * kMiB, mode, mode == BootMode::firmware ? std::span(firmware) : std::span<const u8>(),
                               kernel, initrd};
     const Result<Placement> plan = plan_boot(request);
     if (!plan) {

@@ -140,16 +140,14 @@ TEST(Elf, RefusesWithAClearMessage) {
        "no segment to load"},
       {"interpreter", [](ElfMaker& m) { m.interpreter = true; }, "dynamic loader"},
       {"file larger than memory", [](ElfMaker& m) { m.segments[0].memory_bytes = 8; }, "larger in the file"},
-      {"overlap", [](ElfMaker& m) { m.segments[0].memory_bytes = 0x1001; },
-       "overlap at physical address 0x80001000"},
+      {"overlap", [](ElfMaker& m) { m.segments[0].memory_bytes = 0x1001; }, "overlap at physical address 0x80001000"},
       {"overlap in the other order",
        [](ElfMaker& m) {
          std::swap(m.segments[0], m.segments[1]);
          m.segments[1].memory_bytes = 0x1001;
        },
        "overlap"},
-      {"wraps around", [](ElfMaker& m) { m.segments[1].memory_bytes = ~u64{0} - 0x8000'0000; },
-       "wraps around"},
+      {"wraps around", [](ElfMaker& m) { m.segments[1].memory_bytes = ~u64{0} - 0x8000'0000; }, "wraps around"},
       {"wraps around virtually", [](ElfMaker& m) { m.segments[1].va = ~u64{0} - 100; }, "wraps around"},
       {"far apart", [](ElfMaker& m) { m.segments[1].pa = u64{1} << 40; }, "farther apart"},
       {"the whole address space",
@@ -179,8 +177,7 @@ TEST(Elf, RefusesWithAClearMessage) {
     each.spoil(maker);
     const Result<LoadedElf> loaded = load_elf(*memory, maker.make());
     ASSERT_FALSE(loaded.ok()) << each.name;
-    EXPECT_NE(loaded.message().find(each.message), std::string::npos)
-        << each.name << ": " << loaded.message();
+    EXPECT_NE(loaded.message().find(each.message), std::string::npos) << each.name << ": " << loaded.message();
   }
   for (u64 page = 0; page < memory->page_count(); page++)
     ASSERT_EQ(memory->page_state(page), 0) << "a refused file writes nothing";

@@ -50,8 +50,8 @@ class ElfMaker {
     u64 at = sizeof(elf::FileHeader) + count * sizeof(elf::ProgramHeader);
     for (const Segment& each : segments) {
       const u32 rights = each.header_page ? 4 : 7;
-      headers.push_back({elf::kSegmentLoad, rights, each.header_page ? 0 : at, each.va, each.pa,
-                         each.bytes.size(), each.memory_bytes, 4096});
+      headers.push_back({elf::kSegmentLoad, rights, each.header_page ? 0 : at, each.va, each.pa, each.bytes.size(),
+                         each.memory_bytes, 4096});
       at += each.bytes.size();
     }
     if (interpreter) headers.push_back({elf::kSegmentInterpreter, 4, 64, 0, 0, 1, 1, 1});
@@ -60,8 +60,8 @@ class ElfMaker {
     std::vector<u8> table(sizeof(elf::Symbol));  // the first symbol is none
     for (const Symbol& each : symbols) {
       const u8 info = static_cast<u8>((each.local ? 0 : 1) << 4 | each.type);
-      append(table, elf::Symbol{static_cast<u32>(names.size()), info, 0,
-                                static_cast<u16>(each.undefined ? 0 : 1), each.value, each.bytes});
+      append(table, elf::Symbol{static_cast<u32>(names.size()), info, 0, static_cast<u16>(each.undefined ? 0 : 1),
+                                each.value, each.bytes});
       names += each.name + '\0';
     }
 
@@ -91,8 +91,7 @@ class ElfMaker {
     file.insert(file.end(), table.begin(), table.end());
     file.insert(file.end(), names.begin(), names.end());
     append(file, elf::SectionHeader{});
-    append(file,
-           elf::SectionHeader{0, elf::kSectionSymbols, 0, 0, at, table.size(), 2, 1, 8, sizeof(elf::Symbol)});
+    append(file, elf::SectionHeader{0, elf::kSectionSymbols, 0, 0, at, table.size(), 2, 1, 8, sizeof(elf::Symbol)});
     append(file, elf::SectionHeader{0, 3, 0, 0, at + table.size(), names.size(), 0, 0, 1, 0});
     return file;
   }
@@ -108,8 +107,7 @@ inline std::vector<u8> pattern(size_t bytes, u8 first) {
 inline ElfMaker bare_program() {
   ElfMaker maker;
   maker.entry = 0x8000'0004;
-  maker.segments = {{0x8000'0000, 0x8000'0000, pattern(64, 1), 64},
-                    {0x8000'1000, 0x8000'1000, pattern(32, 9), 4096}};
+  maker.segments = {{0x8000'0000, 0x8000'0000, pattern(64, 1), 64}, {0x8000'1000, 0x8000'1000, pattern(32, 9), 4096}};
   maker.symbols = {{"_start", 0x8000'0004, 8},
                    {"tohost", 0x8000'1040, 8, elf::kSymbolObject},
                    {"fromhost", 0x8000'1080, 8, elf::kSymbolNone},
@@ -128,8 +126,7 @@ inline ElfMaker vmlinux_like() {
 }
 
 // A kernel's Image of `file_bytes`, at least 64, that occupies `memory_bytes`.
-inline std::vector<u8> linux_image(size_t file_bytes, u64 memory_bytes, u64 text_offset = 0x20'0000,
-                                   u64 flags = 0) {
+inline std::vector<u8> linux_image(size_t file_bytes, u64 memory_bytes, u64 text_offset = 0x20'0000, u64 flags = 0) {
   std::vector<u8> file = pattern(file_bytes, 0x40);
   store_le<u64>(file.data() + 8, text_offset);
   store_le<u64>(file.data() + 16, memory_bytes);

@@ -157,14 +157,10 @@ class MockDriver {
   void set_used_event(u32 queue, u16 event) {
     memory_.atomic_store<u16>(Pa(available(queue) + 4 + 2 * queues_.at(queue).size), event);
   }
-  u16 available_event(u32 queue) {
-    return memory_.atomic_load<u16>(Pa(used(queue) + 4 + 8 * queues_.at(queue).size));
-  }
+  u16 available_event(u32 queue) { return memory_.atomic_load<u16>(Pa(used(queue) + 4 + 8 * queues_.at(queue).size)); }
   void set_available_flags(u32 queue, u16 flags) { memory_.atomic_store<u16>(Pa(available(queue)), flags); }
   // Sets the available index to anything.
-  void set_available_index(u32 queue, u16 index) {
-    memory_.atomic_store<u16>(Pa(available(queue) + 2), index);
-  }
+  void set_available_index(u32 queue, u16 index) { memory_.atomic_store<u16>(Pa(available(queue) + 2), index); }
   u16 available_count(u32 queue) { return queues_.at(queue).available; }
 
   // Reads and acknowledges the interrupt status.

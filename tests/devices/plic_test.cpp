@@ -8,9 +8,7 @@ namespace {
 
 constexpr u32 kMeip = 1u << 11, kSeip = 1u << 9;
 constexpr u64 priority_of(u32 source) { return Plic::kPriority + 4 * source; }
-constexpr u64 enable_of(u32 context, u32 word = 0) {
-  return Plic::kEnable + Plic::kEnableStride * context + 4 * word;
-}
+constexpr u64 enable_of(u32 context, u32 word = 0) { return Plic::kEnable + Plic::kEnableStride * context + 4 * word; }
 constexpr u64 threshold_of(u32 context) { return Plic::kContext + Plic::kContextStride * context; }
 constexpr u64 claim_of(u32 context) { return threshold_of(context) + 4; }
 
@@ -21,9 +19,7 @@ struct PlicTest : testing::Test {
     const u64 at = enable_of(context, source / 32);
     write_reg(device, at, read_reg(device, at) | u64{1} << source % 32);
   }
-  bool pending(u32 source) {
-    return bit(read_reg(device, Plic::kPending + 4 * (source / 32)), source % 32) != 0;
-  }
+  bool pending(u32 source) { return bit(read_reg(device, Plic::kPending + 4 * (source / 32)), source % 32) != 0; }
 
   FakeHarts harts{2};
   Plic device{2, harts};

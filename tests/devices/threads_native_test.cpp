@@ -19,8 +19,7 @@ TEST(DeviceThreads, PlicTwoHartsShareASource) {
   Plic device{2, harts};
   auto claim_of = [](u32 context) { return Plic::kContext + Plic::kContextStride * context + 4; };
   write_reg(device, Plic::kPriority + 4 * 4, 1);
-  for (const u32 context : {1u, 3u})
-    write_reg(device, Plic::kEnable + Plic::kEnableStride * context, 1u << 4);
+  for (const u32 context : {1u, 3u}) write_reg(device, Plic::kEnable + Plic::kEnableStride * context, 1u << 4);
   constexpr u32 kRequests = 2000;
   std::atomic<u32> served{0};
   std::atomic<int> in_service{0};

@@ -11,9 +11,7 @@ struct UartTest : testing::Test {
   u8 get(u64 reg) { return static_cast<u8>(read_reg(device, reg, 1)); }
   void put(u64 reg, u8 value) { write_reg(device, reg, value, 1); }
   bool irq() const { return wires.levels[kIrq]; }
-  void enable_fifo(u8 trigger_bits = 0) {
-    put(Uart16550::kInterruptId, static_cast<u8>(1 | trigger_bits << 6));
-  }
+  void enable_fifo(u8 trigger_bits = 0) { put(Uart16550::kInterruptId, static_cast<u8>(1 | trigger_bits << 6)); }
 
   FakeWires wires;
   FakeSink sink;

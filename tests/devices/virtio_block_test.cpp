@@ -48,9 +48,7 @@ struct TestDisk final : BlockBackend {
 };
 
 struct BlockTest : testing::Test {
-  void start(u64 features = kFlushBit, u32 queues = 1) {
-    driver.bring_up(features | kIndirectDesc, queues, 64);
-  }
+  void start(u64 features = kFlushBit, u32 queues = 1) { driver.bring_up(features | kIndirectDesc, queues, 64); }
   u64 header(u32 type, u64 sector) {
     const u64 at = driver.data(16);
     memory->store<u32>(Pa(at), type);
@@ -89,8 +87,7 @@ struct BlockTest : testing::Test {
 
 TEST_F(BlockTest, FeaturesAndConfiguration) {
   EXPECT_EQ(driver.get(VirtioMmio::kDeviceId), 2u);
-  EXPECT_EQ(driver.offered() & 0xffff'ff,
-            u64{1} << 2 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 14);
+  EXPECT_EQ(driver.offered() & 0xffff'ff, u64{1} << 2 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 14);
   EXPECT_EQ(read_reg(slot, 0x100, 8), kDiskBytes / 512);
   EXPECT_EQ(read_reg(slot, 0x108, 4), 0u);
   EXPECT_EQ(read_reg(slot, 0x10c, 4), 254u);

@@ -26,8 +26,7 @@ TEST_F(ConsoleTest, PortsAreAnnouncedNamedSizedAndOpened) {
   EXPECT_EQ(messages(), (std::vector<Message>{{0, 1, 1, ""}, {1, 1, 1, ""}}));
   tell(0, VirtioConsole::kPortReady, 1);
   EXPECT_EQ(messages(),
-            (std::vector<Message>{
-                {0, 4, 1, ""}, {0, 7, 1, "console"}, {0, 5, 1, size_bytes(132, 43)}, {0, 6, 1, ""}}));
+            (std::vector<Message>{{0, 4, 1, ""}, {0, 7, 1, "console"}, {0, 5, 1, size_bytes(132, 43)}, {0, 6, 1, ""}}));
   tell(1, VirtioConsole::kPortReady, 1);
   EXPECT_EQ(messages(), (std::vector<Message>{{1, 7, 1, "org.example.stream"}, {1, 6, 1, ""}}));
   EXPECT_FALSE(device.guest_open(0));
@@ -243,8 +242,7 @@ TEST_F(ConsoleTest, State) {
   sink.room = 3;
   output(1, "abcdef");
   FakeSink other_sink;
-  VirtioConsole twin{
-      {{.name = "console", .output = &other_sink}, {.name = "org.example.stream", .console = false}}};
+  VirtioConsole twin{{{.name = "console", .output = &other_sink}, {.name = "org.example.stream", .console = false}}};
   VirtioMmio other(*memory, &twin, InterruptLine());
   check_state(other, saved(slot));
   EXPECT_TRUE(twin.guest_open(0));

@@ -60,8 +60,7 @@ TEST_F(VirtioTest, DirectDescriptorsMayEndInAnIndirectOne) {
 TEST_F(VirtioTest, ChainOfTheWholeQueue) {
   driver.bring_up(0, 2, 8);
   std::vector<Buffer> buffers;
-  for (int i = 0; i < 7; i++)
-    buffers.push_back({driver.data(as_bytes(std::string(1, static_cast<char>('a' + i)))), 1});
+  for (int i = 0; i < 7; i++) buffers.push_back({driver.data(as_bytes(std::string(1, static_cast<char>('a' + i)))), 1});
   const u64 to = driver.data(7);
   buffers.push_back({to, 7, true});
   driver.add(0, buffers);
@@ -423,9 +422,8 @@ TEST_F(VirtioBadChain, Noise) {
       const u64 address = random() % 4 ? kDataArea + random() % 0x1000 : random();
       driver.descriptor(MockDriver::descriptors(0), i, address, static_cast<u32>(random() % 64),
                         static_cast<u16>(random() % 8), static_cast<u16>(random() % 9));
-      driver.descriptor(kDataArea, static_cast<u32>(random() % 64), kDataArea,
-                        static_cast<u32>(random() % 64), static_cast<u16>(random() % 8),
-                        static_cast<u16>(random() % 9));
+      driver.descriptor(kDataArea, static_cast<u32>(random() % 64), kDataArea, static_cast<u32>(random() % 64),
+                        static_cast<u16>(random() % 8), static_cast<u16>(random() % 9));
     }
     for (u32 i = 0; i < 1 + random() % 8; i++) driver.offer(0, static_cast<u16>(random() % 8));
     driver.kick(0);

@@ -46,8 +46,7 @@ int qemu_plugin_read_register(qemu_plugin_register*, ByteArray*);
 
 extern __attribute__((visibility("default"))) int qemu_plugin_version;
 int qemu_plugin_version = 4;
-__attribute__((visibility("default"))) int qemu_plugin_install(uint64_t id, const void*, int argc,
-                                                               char** argv);
+__attribute__((visibility("default"))) int qemu_plugin_install(uint64_t id, const void*, int argc, char** argv);
 }
 
 namespace {
@@ -98,8 +97,7 @@ void on_instruction(unsigned, void* pc) {
   }
   first = false;
   const uint64_t at = reinterpret_cast<uintptr_t>(pc);
-  const bool written = std::fwrite(&at, sizeof at, 1, output) == 1 &&
-                       std::fwrite(&mask, sizeof mask, 1, output) == 1 &&
+  const bool written = std::fwrite(&at, sizeof at, 1, output) == 1 && std::fwrite(&mask, sizeof mask, 1, output) == 1 &&
                        std::fwrite(record, sizeof(uint64_t), count, output) == count;
   if (written && --left != 0) return;
   std::fclose(output);

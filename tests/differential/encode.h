@@ -28,8 +28,7 @@ inline u32 branch_bits(i64 offset) {
 }
 inline u32 jump_bits(i64 offset) {
   const u64 at = static_cast<u64>(offset);
-  return static_cast<u32>(bits(at, 19, 12) << 12 | bit(at, 11) << 20 | bits(at, 10, 1) << 21 |
-                          bit(at, 20) << 31);
+  return static_cast<u32>(bits(at, 19, 12) << 12 | bit(at, 11) << 20 | bits(at, 10, 1) << 21 | bit(at, 20) << 31);
 }
 // c.beqz and c.bnez
 inline u32 compressed_branch_bits(i64 offset) {
@@ -40,8 +39,8 @@ inline u32 compressed_branch_bits(i64 offset) {
 // c.j
 inline u32 compressed_jump_bits(i64 offset) {
   const u64 at = static_cast<u64>(offset);
-  return static_cast<u32>(bit(at, 5) << 2 | bits(at, 3, 1) << 3 | bit(at, 7) << 6 | bit(at, 6) << 7 |
-                          bit(at, 10) << 8 | bits(at, 9, 8) << 9 | bit(at, 4) << 11 | bit(at, 11) << 12);
+  return static_cast<u32>(bit(at, 5) << 2 | bits(at, 3, 1) << 3 | bit(at, 7) << 6 | bit(at, 6) << 7 | bit(at, 10) << 8 |
+                          bits(at, 9, 8) << 9 | bit(at, 4) << 11 | bit(at, 11) << 12);
 }
 
 inline u32 encode(Op op, const Fields& f) {

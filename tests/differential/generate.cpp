@@ -112,8 +112,7 @@ Options parse(int argc, char** argv) {
 
 void write_file(const std::string& path, const std::vector<u8>& bytes) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr || std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size() ||
-      std::fclose(file) != 0) {
+  if (file == nullptr || std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size() || std::fclose(file) != 0) {
     std::perror(path.c_str());
     std::exit(1);
   }
@@ -143,8 +142,7 @@ void print_coverage(const std::vector<Program>& programs, const IsaOptions& isa)
   };
   std::vector<Row> rows;
   for (u32 i = 0; i < kOpCount; i++)
-    rows.push_back(
-        {info(static_cast<Op>(i)).mnemonic, extension_name(info(static_cast<Op>(i)).extension), 0});
+    rows.push_back({info(static_cast<Op>(i)).mnemonic, extension_name(info(static_cast<Op>(i)).extension), 0});
   const size_t first_compressed = rows.size();
 #define CINSN(name, mnemonic, needs, format, mask, match, base) \
   rows.push_back({mnemonic, extension_name(Extension::C), 0});
@@ -164,8 +162,8 @@ void print_coverage(const std::vector<Program>& programs, const IsaOptions& isa)
     }
   }
   for (size_t row = 1; row < rows.size(); row++)
-    std::printf("%s{\"name\":\"%s\",\"extension\":\"%s\",\"count\":%llu}", row == 1 ? "[" : ",",
-                rows[row].name, rows[row].extension, static_cast<unsigned long long>(rows[row].count));
+    std::printf("%s{\"name\":\"%s\",\"extension\":\"%s\",\"count\":%llu}", row == 1 ? "[" : ",", rows[row].name,
+                rows[row].extension, static_cast<unsigned long long>(rows[row].count));
   std::printf("]\n");
 }
 
@@ -176,11 +174,9 @@ void print_listing(const Program& program, const Options& options, u64 body) {
               ull{options.program.seed}, kXNames[program.base_register], program.base_offset,
               options.program.level == Level::machine ? ", mode " : "",
               options.program.level == Level::machine ? kModes[program.mode] : "");
-  for (u32 i = 1; i < 32; i++)
-    std::printf("%5s %016llx%s", kXNames[i], ull{program.x[i]}, i % 4 == 0 ? "\n" : " ");
+  for (u32 i = 1; i < 32; i++) std::printf("%5s %016llx%s", kXNames[i], ull{program.x[i]}, i % 4 == 0 ? "\n" : " ");
   std::printf("\n");
-  for (u32 i = 0; i < 32; i++)
-    std::printf("%5s %016llx%s", kFNames[i], ull{program.f[i]}, i % 4 == 3 ? "\n" : " ");
+  for (u32 i = 0; i < 32; i++) std::printf("%5s %016llx%s", kFNames[i], ull{program.f[i]}, i % 4 == 3 ? "\n" : " ");
   std::printf(" fcsr %llx\n", ull{program.fcsr});
   for (u32 i = 0; i < slot::kConstantCount; i++)
     std::printf("%5d %016llx%s", static_cast<int>(slot::kConstants + 8 * i) - program.base_offset,
@@ -193,8 +189,8 @@ void print_listing(const Program& program, const Options& options, u64 body) {
       const u32 word = low | (at / 2 + 1 < code.size() ? u32{code[at / 2 + 1]} << 16 : 0);
       const unsigned length = instruction_length(static_cast<u16>(low));
       const std::string text = disassemble(length == 2 ? low : word, body + at, options.program.isa);
-      std::printf("%4zu  %llx  %0*x  %s\n", unit, ull{body + at}, length == 2 ? 4 : 8,
-                  length == 2 ? low : word, text.c_str());
+      std::printf("%4zu  %llx  %0*x  %s\n", unit, ull{body + at}, length == 2 ? 4 : 8, length == 2 ? low : word,
+                  text.c_str());
       at += length;
     }
   }
@@ -207,11 +203,9 @@ int main_program(int argc, char** argv) {
     return 0;
   }
   std::vector<Program> programs;
-  for (u64 i = 0; i < options.count; i++)
-    programs.push_back(make_program(options.program, options.first + i));
+  for (u64 i = 0; i < options.count; i++) programs.push_back(make_program(options.program, options.first + i));
   if (options.coverage) print_coverage(programs, options.program.isa);
-  if (options.machine_elf.empty() && options.process_elf.empty() && !options.listing && !options.slot)
-    return 0;
+  if (options.machine_elf.empty() && options.process_elf.empty() && !options.listing && !options.slot) return 0;
   const Image image = build_image(programs, options.program.level, options.dropped);
   if (!options.machine_elf.empty()) write_file(options.machine_elf, image.for_machine);
   if (!options.process_elf.empty()) write_file(options.process_elf, image.for_process);
@@ -220,8 +214,8 @@ int main_program(int argc, char** argv) {
         "{\"bytes\":%u,\"scratch\":%u,\"constants\":%u,\"x\":%u,\"f\":%u,\"fcsr\":%u,\"traps\":%u,\"hash\":%"
         "u,"
         "\"log\":%u,\"logEntries\":%u,\"output\":%llu,\"ram\":%llu,\"units\":%zu}\n",
-        slot::kBytes, slot::kScratch, slot::kConstants, slot::kX, slot::kF, slot::kFcsr, slot::kTraps,
-        slot::kTrapHash, slot::kTrapLog, slot::kTrapLogEntries, static_cast<unsigned long long>(image.output),
+        slot::kBytes, slot::kScratch, slot::kConstants, slot::kX, slot::kF, slot::kFcsr, slot::kTraps, slot::kTrapHash,
+        slot::kTrapLog, slot::kTrapLogEntries, static_cast<unsigned long long>(image.output),
         static_cast<unsigned long long>(kStub), programs.empty() ? 0 : programs[0].units.size());
   if (options.listing)
     for (size_t i = 0; i < programs.size(); i++) print_listing(programs[i], options, image.bodies[i]);

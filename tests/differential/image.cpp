@@ -116,8 +116,7 @@ std::vector<u32> user_stub() {
 // program's own mode. Calls with kMagic start the next program or end everything.
 std::vector<u32> machine_stub() {
   Assembler a(kStub);
-  const auto handler = a.label(), record = a.label(), no_entry = a.label(), resume = a.label(),
-             leave = a.label();
+  const auto handler = a.label(), record = a.label(), no_entry = a.label(), resume = a.label(), leave = a.label();
   const auto finish = a.label(), short_one = a.label(), interrupt = a.label();
   common_setup(a);
   a.li(t0, kSaveArea);
@@ -294,9 +293,7 @@ void place_end(Text& text, Level level, u64 output, u64 bytes) {
 
 std::vector<u8> initial_slot(const Program& p) {
   std::vector<u8> bytes(slot::kBytes);
-  const auto put = [&](u32 at, const u64* from, size_t count) {
-    std::memcpy(bytes.data() + at, from, 8 * count);
-  };
+  const auto put = [&](u32 at, const u64* from, size_t count) { std::memcpy(bytes.data() + at, from, 8 * count); };
   put(slot::kScratch, p.scratch, std::size(p.scratch));
   put(slot::kConstants, p.constants, std::size(p.constants));
   put(slot::kX, p.x, 32);
@@ -317,8 +314,8 @@ std::vector<u8> build_elf(std::span<const Segment> segments, u64 entry) {
   std::vector<u8> file(kPage);
   std::vector<elf::ProgramHeader> headers;
   for (const Segment& segment : segments) {
-    headers.push_back({elf::kSegmentLoad, 7, file.size(), segment.address, segment.address,
-                       segment.bytes.size(), segment.bytes.size(), kPage});
+    headers.push_back({elf::kSegmentLoad, 7, file.size(), segment.address, segment.address, segment.bytes.size(),
+                       segment.bytes.size(), kPage});
     file.insert(file.end(), segment.bytes.begin(), segment.bytes.end());
     file.resize(align_up(file.size(), kPage));
   }

@@ -25,10 +25,8 @@ void Builder::illegal_word() {
     case 2: emit_half(0x8002); break;                             // c.jr x0
     case 3: emit_half(0x4002 | (random_.below(32) << 2)); break;  // c.lwsp x0
     case 4: unit().items.push_back({.bits = 0x7003}); break;      // LOAD with funct3 7
-    case 5:
-      emit(Op::csrrw, {.rd = destination(), .rs1 = random_.below(32), .csr = 0xc00});
-      break;                                                                         // read-only
-    default: emit(Op::csrrs, {.rd = destination(), .rs1 = 0, .csr = 0x5c0}); break;  // custom, not there
+    case 5: emit(Op::csrrw, {.rd = destination(), .rs1 = random_.below(32), .csr = 0xc00}); break;  // read-only
+    default: emit(Op::csrrs, {.rd = destination(), .rs1 = 0, .csr = 0x5c0}); break;                 // custom, not there
   }
 }
 

@@ -48,8 +48,7 @@ Builder::Builder(const ProgramOptions& options, u64 index)
       case Format::unary:
       case Format::u:
         if (op == Op::jalr || row.extension == Extension::S || row.extension == Extension::Svinval) break;
-        (row.operands[0] == 'X' && std::string(row.operands).find('f') == std::string::npos ? integer_
-                                                                                            : floating_)
+        (row.operands[0] == 'X' && std::string(row.operands).find('f') == std::string::npos ? integer_ : floating_)
             .push_back(op);
         break;
       case Format::load:
@@ -124,8 +123,7 @@ void Builder::plain(Op op, bool static_rounding) {
     const u32 r = source == 0 ? f.rs1 : source == 1 ? f.rs2 : f.rs3;
     source++;
     if (*c == 'f' && random_.chance(50)) refresh_float(r, format);
-    if (*c == 'x' && r != 0 && writable(r) && random_.chance(25))
-      load_constant(r, random_.below(kIntegerConstants));
+    if (*c == 'x' && r != 0 && writable(r) && random_.chance(25)) load_constant(r, random_.below(kIntegerConstants));
   }
   emit(op, f);
   // QEMU 10 takes the result's upper bits for more copies of the sign than they are, and leaves out the sign
@@ -143,8 +141,7 @@ void Builder::compressed() {
     const CompressedRow& row = kCompressedRows[random_.below(std::size(kCompressedRows))];
     const u32 half = row.match | (static_cast<u32>(random_.next()) & ~row.mask & 0xffff);
     const Decoded decoded = decode(half, options_.isa);
-    if (decoded.op == Op::none || decoded.op == Op::jal || decoded.op == Op::jalr || decoded.op == Op::ebreak)
-      continue;
+    if (decoded.op == Op::none || decoded.op == Op::jal || decoded.op == Op::jalr || decoded.op == Op::ebreak) continue;
     if (info(decoded.op).format == Format::b) continue;
     const u32 r = decoded.insn.rs1;
     if (is_load(decoded.op) || is_store(decoded.op)) {
@@ -216,14 +213,12 @@ void Builder::reservation() {
   emit(lr, {.rd = result, .rs1 = r, .ordering = random_.below(4)});
   for (u32 i = random_.below(3); i != 0; i--) {
     const u32 other = other_destination(r);
-    emit(random_.chance(50) ? Op::add : Op::xori,
-         {.rd = other, .rs1 = result, .rs2 = random_.below(32), .imm = 77});
+    emit(random_.chance(50) ? Op::add : Op::xori, {.rd = other, .rs1 = result, .rs2 = random_.below(32), .imm = 77});
   }
   u32 address = r;
   if (random_.chance(15)) {
     address = other_destination(r);
-    emit(Op::addi,
-         {.rd = address, .rs1 = program_.base_register, .imm = from_base(scratch_offset(bytes, true))});
+    emit(Op::addi, {.rd = address, .rs1 = program_.base_register, .imm = from_base(scratch_offset(bytes, true))});
   }
   emit(sc, {.rd = destination(), .rs1 = address, .rs2 = random_.below(32), .ordering = random_.below(4)});
   if (random_.chance(20)) {
@@ -259,8 +254,7 @@ void Builder::forward_branch() {
                                 .fix = Item::Fix::compressed_branch});
       } else {
         const Op op = branches_[random_.below(static_cast<u32>(branches_.size()))];
-        if (rs1 != 0 && writable(rs1) && random_.chance(25))
-          load_constant(rs1, random_.below(kIntegerConstants));
+        if (rs1 != 0 && writable(rs1) && random_.chance(25)) load_constant(rs1, random_.below(kIntegerConstants));
         const u32 rs2 = random_.chance(20) ? rs1 : random_.below(32);
         unit().items.push_back({.bits = encode(op, {.rs1 = rs1, .rs2 = rs2}), .fix = Item::Fix::branch});
       }
@@ -296,8 +290,7 @@ void Builder::forward_branch() {
 void Builder::patch_code() {
   const u32 r = other_destination(0), word = other_destination(r), rd = other_destination(0);
   emit(Op::auipc, {.rd = r});
-  emit(Op::lwu,
-       {.rd = word, .rs1 = program_.base_register, .imm = from_base(slot::kConstants + 8 * kConstantPatch)});
+  emit(Op::lwu, {.rd = word, .rs1 = program_.base_register, .imm = from_base(slot::kConstants + 8 * kConstantPatch)});
   // The patch's destination is put into it here: bits 7 to 11 of the constant are zero.
   const u32 bits_register = other_destination(r);
   if (bits_register == word) return undo();
@@ -305,8 +298,7 @@ void Builder::patch_code() {
   emit(Op::add, {.rd = word, .rs1 = word, .rs2 = bits_register});
   emit(Op::add, {.rd = word, .rs1 = word, .rs2 = bits_register});
   const u8 patched = 7;
-  unit().items.push_back(
-      {.bits = encode(Op::sw, {.rs1 = r, .rs2 = word}), .fix = Item::Fix::to_item, .low = patched});
+  unit().items.push_back({.bits = encode(Op::sw, {.rs1 = r, .rs2 = word}), .fix = Item::Fix::to_item, .low = patched});
   emit(Op::fence_i, {});
   emit(Op::addi, {.rd = rd, .rs1 = rd, .imm = 1});
 }
@@ -340,9 +332,7 @@ void Builder::undo() { unit().items.clear(); }
 void Builder::any_unit(bool in_loop) {
   program_.units.emplace_back();
   unit().loop = in_loop ? loop_ : 0;
-  const auto pick = [&](const std::vector<Op>& ops) {
-    return ops[random_.below(static_cast<u32>(ops.size()))];
-  };
+  const auto pick = [&](const std::vector<Op>& ops) { return ops[random_.below(static_cast<u32>(ops.size()))]; };
   const u32 kind = random_.below(100);
   if (kind < 30) {
     plain(pick(integer_), false);
@@ -409,9 +399,7 @@ void Builder::settle_targets() {
 
 void Builder::operands() {
   Program& p = program_;
-  const auto number = [&](unsigned width, u64 near) {
-    return boxed(random_, width, edge_float(random_, width, near));
-  };
+  const auto number = [&](unsigned width, u64 near) { return boxed(random_, width, edge_float(random_, width, near)); };
   u64 near = 0;
   for (u32 i = 0; i < slot::kConstantCount; i++) {
     p.constants[i] = i < kDoubles   ? edge_integer(random_)
@@ -419,8 +407,7 @@ void Builder::operands() {
                      : i < kHalves  ? near = number(32, near & 0xffff'ffff)
                                     : near = number(16, near & 0xffff);
   }
-  p.constants[kConstantPatch] =
-      encode(Op::xori, {.rs1 = random_.below(32), .imm = static_cast<i64>(random_.next())});
+  p.constants[kConstantPatch] = encode(Op::xori, {.rs1 = random_.below(32), .imm = static_cast<i64>(random_.next())});
   p.constants[kConstantMagic] = kMagic;
   p.constants[kConstantMode] = p.mode;
   for (u32 i = 0; i < 32; i++) {
@@ -491,9 +478,7 @@ std::vector<u16> lay_out(const Program& program, const std::vector<bool>& droppe
           bits |= compressed_branch_bits(target - here);
           break;
         case Item::Fix::compressed_jump: bits |= compressed_jump_bits(target - here); break;
-        case Item::Fix::from_auipc:
-          bits |= static_cast<u32>((target - places[item.other]) | item.low) << 20;
-          break;
+        case Item::Fix::from_auipc: bits |= static_cast<u32>((target - places[item.other]) | item.low) << 20; break;
         case Item::Fix::to_item: {
           i64 distance = 0;
           for (size_t k = item.other; k < item.low; k++) distance += unit.items[k].length;

@@ -86,8 +86,8 @@ void visit(const FdtReader& tree) {
       if (const auto text = each.string_value()) seen += text->size();
       if (const auto texts = each.strings()) seen += texts->size();
     }
-  seen += tree.find_path("/soc/serial@10000000") + tree.find_path("serial0") +
-          tree.find_compatible("riscv,plic0") + tree.find_phandle(1);
+  seen += tree.find_path("/soc/serial@10000000") + tree.find_path("serial0") + tree.find_compatible("riscv,plic0") +
+          tree.find_phandle(1);
   FdtChosen chosen;
   chosen.bootargs = "x";
   chosen.initrd = FdtInitrd{1, 2};
@@ -195,8 +195,7 @@ TEST(FdtBuilder, ReportsTheFirstMistake) {
        },
        "second root"},
       {"open node", [&](FdtBuilder& fdt) { root(fdt), fdt.begin_node("soc"); }, "/soc is not ended"},
-      {"one end too many", [&](FdtBuilder& fdt) { root(fdt), fdt.end_node(), fdt.end_node(); },
-       "did not begin"},
+      {"one end too many", [&](FdtBuilder& fdt) { root(fdt), fdt.end_node(), fdt.end_node(); }, "did not begin"},
       {"homeless property", [](FdtBuilder& fdt) { fdt.property_u32("a", 1); }, "in no node"},
       {"late property",
        [&](FdtBuilder& fdt) {
@@ -205,9 +204,7 @@ TEST(FdtBuilder, ReportsTheFirstMistake) {
        },
        "follows a subnode"},
       {"property twice",
-       [&](FdtBuilder& fdt) {
-         root(fdt), fdt.property_u32("a", 1), fdt.property_u32("a", 1), fdt.end_node();
-       },
+       [&](FdtBuilder& fdt) { root(fdt), fdt.property_u32("a", 1), fdt.property_u32("a", 1), fdt.end_node(); },
        "'a' twice"},
       {"node twice",
        [&](FdtBuilder& fdt) {
@@ -220,26 +217,21 @@ TEST(FdtBuilder, ReportsTheFirstMistake) {
          fdt.end_node();
        },
        "phandle 3 twice"},
-      {"no phandle", [&](FdtBuilder& fdt) { root(fdt), fdt.property_phandle(0), fdt.end_node(); },
-       "phandle 0"},
+      {"no phandle", [&](FdtBuilder& fdt) { root(fdt), fdt.property_phandle(0), fdt.end_node(); }, "phandle 0"},
       {"node name with slash",
        [&](FdtBuilder& fdt) { root(fdt), fdt.begin_node("a/b"), fdt.end_node(), fdt.end_node(); }, "no name"},
-      {"empty node name",
-       [&](FdtBuilder& fdt) { root(fdt), fdt.begin_node(""), fdt.end_node(), fdt.end_node(); }, "no name"},
-      {"empty unit address",
-       [&](FdtBuilder& fdt) { root(fdt), fdt.begin_node("a@"), fdt.end_node(), fdt.end_node(); }, "no name"},
-      {"32 characters",
-       [&](FdtBuilder& fdt) { root(fdt), fdt.property_empty(std::string(32, 'a')), fdt.end_node(); },
+      {"empty node name", [&](FdtBuilder& fdt) { root(fdt), fdt.begin_node(""), fdt.end_node(), fdt.end_node(); },
        "no name"},
-      {"property name with space",
-       [&](FdtBuilder& fdt) { root(fdt), fdt.property_empty("a b"), fdt.end_node(); }, "no name"},
+      {"empty unit address", [&](FdtBuilder& fdt) { root(fdt), fdt.begin_node("a@"), fdt.end_node(), fdt.end_node(); },
+       "no name"},
+      {"32 characters", [&](FdtBuilder& fdt) { root(fdt), fdt.property_empty(std::string(32, 'a')), fdt.end_node(); },
+       "no name"},
+      {"property name with space", [&](FdtBuilder& fdt) { root(fdt), fdt.property_empty("a b"), fdt.end_node(); },
+       "no name"},
       {"zero in a string",
-       [&](FdtBuilder& fdt) {
-         root(fdt), fdt.property_string("a", std::string_view("x\0y", 3)), fdt.end_node();
-       },
+       [&](FdtBuilder& fdt) { root(fdt), fdt.property_string("a", std::string_view("x\0y", 3)), fdt.end_node(); },
        "zero byte"},
-      {"empty reservation", [&](FdtBuilder& fdt) { fdt.reserve(1, 0), root(fdt), fdt.end_node(); },
-       "empty or wraps"},
+      {"empty reservation", [&](FdtBuilder& fdt) { fdt.reserve(1, 0), root(fdt), fdt.end_node(); }, "empty or wraps"},
       {"wrapping reservation", [&](FdtBuilder& fdt) { fdt.reserve(~u64{0}, 2), root(fdt), fdt.end_node(); },
        "empty or wraps"},
       {"too deep",

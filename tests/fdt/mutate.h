@@ -36,9 +36,7 @@ class Mutator {
       case 2: put(bytes, at, 4); break;
       case 3: put(bytes, at, 8); break;
       case 4: bytes[at] = static_cast<u8>(random_()); break;
-      case 5:
-        std::copy_n(bytes.begin(), std::min(at, bytes.size() - at), bytes.begin() + static_cast<long>(at));
-        break;
+      case 5: std::copy_n(bytes.begin(), std::min(at, bytes.size() - at), bytes.begin() + static_cast<long>(at)); break;
       default: bytes[at] ^= static_cast<u8>(1u << below(8)); break;
     }
   }

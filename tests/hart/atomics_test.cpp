@@ -58,8 +58,7 @@ unsigned size_of(Op op) {
 TEST(Amo, Words) {
   Rig rig;
   for (const AmoRow& row : kWords) {
-    SCOPED_TRACE(testing::Message() << info(row.op).mnemonic << std::hex << " " << row.memory << ", "
-                                    << row.operand);
+    SCOPED_TRACE(testing::Message() << info(row.op).mnemonic << std::hex << " " << row.memory << ", " << row.operand);
     for (const u64 va : {kData, kData + 4, kData + kPageBytes - 4}) {
       rig.poke<u64>(va - 4, 0x5555'5555'5555'5555);
       rig.poke<u64>(va + 4, 0x5555'5555'5555'5555);
@@ -79,8 +78,7 @@ TEST(Amo, Words) {
 TEST(Amo, Doubles) {
   Rig rig;
   for (const AmoRow& row : kDoubles) {
-    SCOPED_TRACE(testing::Message() << info(row.op).mnemonic << std::hex << " " << row.memory << ", "
-                                    << row.operand);
+    SCOPED_TRACE(testing::Message() << info(row.op).mnemonic << std::hex << " " << row.memory << ", " << row.operand);
     for (const u64 va : {kData, kData + kPageBytes - 8}) {
       rig.poke<u64>(va, row.memory);
       const Rig::Accessed accessed = rig.access(row.op, va, 0, row.operand);
@@ -103,8 +101,7 @@ TEST(Amo, TheSameRegisterInTwoPlaces) {
   EXPECT_EQ(rig.x(a1), 15u);
   EXPECT_EQ(rig.peek<u64>(kData), 25u);
   rig.x(a1) = kData;
-  EXPECT_EQ(rig.execute(encode_amo(Op::amoswap_d, zero, a1, a1)),
-            Outcome{});  // no destination, address as operand
+  EXPECT_EQ(rig.execute(encode_amo(Op::amoswap_d, zero, a1, a1)), Outcome{});  // no destination, address as operand
   EXPECT_EQ(rig.peek<u64>(kData), kData);
   EXPECT_EQ(rig.state().x[0], 0u);
   EXPECT_EQ(rig.execute(encode_amo(Op::amoswap_d, a0, a1, zero)), Outcome{});
@@ -404,8 +401,7 @@ TEST_F(CompareAndSwap, OddPairsAreReserved) {
   rig_.x(a4) = kData;
   for (const u32 word : {encode_amo(Op::amocas_q, a1, a4, a2), encode_amo(Op::amocas_q, a0, a4, a3)}) {
     rig_.reset();
-    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode,
-                             Privilege::machine};
+    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode, Privilege::machine};
     EXPECT_EQ(rig_.execute(word), illegal);
   }
 }
@@ -414,8 +410,7 @@ TEST(WithoutZacas, CompareAndSwapIsIllegal) {
   Rig rig;
   for (const Op op : {Op::amocas_w, Op::amocas_d, Op::amocas_q}) {
     const u32 word = encode_amo(op, a0, a4, a2);
-    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode,
-                             Privilege::machine};
+    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode, Privilege::machine};
     rig.reset();
     rig.x(a4) = kData;
     EXPECT_EQ(rig.execute(word), illegal) << info(op).mnemonic;

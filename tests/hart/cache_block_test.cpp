@@ -46,8 +46,8 @@ TEST(CacheBlocks, Permissions) {
     for (const u64 s : menvcfgs) {
       for (const Privilege mode : kPrivileges) {
         for (const Op op : {Op::cbo_inval, Op::cbo_clean, Op::cbo_flush, Op::cbo_zero}) {
-          SCOPED_TRACE(testing::Message() << info(op).mnemonic << " in " << privilege_name(mode)
-                                          << ", menvcfg 0x" << std::hex << m << ", senvcfg 0x" << s);
+          SCOPED_TRACE(testing::Message() << info(op).mnemonic << " in " << privilege_name(mode) << ", menvcfg 0x"
+                                          << std::hex << m << ", senvcfg 0x" << s);
           const u64 bit = op == Op::cbo_inval ? kInval : op == Op::cbo_zero ? envcfg::kCbze : envcfg::kCbcfe;
           const bool allowed =
               mode == Privilege::machine || ((m & bit) && (mode == Privilege::supervisor || (s & bit)));

@@ -56,9 +56,8 @@ TEST_F(CodeCacheTest, TheLastHalfword) {
 
 TEST_F(CodeCacheTest, WritesToX0GoToTheSink) {
   CodeCache cache(*memory_, isa_, 4);
-  const u32 words[] = {encode_i(Op::addi, zero, a1, 1), encode_load(Op::ld, zero, 0, a1),
-                       encode_jump(Op::jal, zero, 8), encode_csr(Op::csrrw, zero, kCsrMscratch, a1),
-                       encode_amo(Op::amoadd_w, zero, a1, a2)};
+  const u32 words[] = {encode_i(Op::addi, zero, a1, 1), encode_load(Op::ld, zero, 0, a1), encode_jump(Op::jal, zero, 8),
+                       encode_csr(Op::csrrw, zero, kCsrMscratch, a1), encode_amo(Op::amoadd_w, zero, a1, a2)};
   for (u32 i = 0; i < std::size(words); i++) put(kAt + 4 * i, words[i]);
   put(kAt + 0x40, encode_store(Op::sd, zero, 0, a1));  // no destination: the field is another
   put(kAt + 0x44, encode_branch(Op::beq, a1, zero, 8));

@@ -13,8 +13,7 @@ Outcome fetch_trap(Cause cause, u64 tval, u64 epc) {
 
 TEST(Jumps, JalLinksAndReachesBothEnds) {
   Rig rig;
-  for (const i64 offset :
-       {i64{4}, i64{-4}, i64{2}, i64{0}, i64{0xf'fffe}, i64{-0x10'0000}, i64{0x1000}, i64{0xffc}}) {
+  for (const i64 offset : {i64{4}, i64{-4}, i64{2}, i64{0}, i64{0xf'fffe}, i64{-0x10'0000}, i64{0x1000}, i64{0xffc}}) {
     for (const Reg rd : {ra, t0, zero}) {
       SCOPED_TRACE(testing::Message() << offset << " x" << rd);
       const u64 pc = kRamBase + 0x20'0100;
@@ -33,15 +32,10 @@ TEST(Jumps, JalrClearsBitZeroAndReadsItsBaseFirst) {
     u64 base;
     i64 imm;
     u64 target;
-  } rows[] = {{kData, 0, kData},
-              {kData, 1, kData},
-              {kData + 1, 0, kData},
-              {kData + 1, 1, kData + 2},
-              {kData, -1, kData - 2},
-              {kData, 2047, kData + 2046},
-              {kData, -2048, kData - 2048},
-              {0, -2, ~u64{1}},
-              {~u64{0}, 3, 2}};
+  } rows[] = {
+      {kData, 0, kData},      {kData, 1, kData},           {kData + 1, 0, kData},        {kData + 1, 1, kData + 2},
+      {kData, -1, kData - 2}, {kData, 2047, kData + 2046}, {kData, -2048, kData - 2048}, {0, -2, ~u64{1}},
+      {~u64{0}, 3, 2}};
   for (const auto& row : rows) {
     for (const Reg rd : {ra, a0, zero}) {  // a0 is the base, too
       rig.start_at(kCode, {encode_i(Op::jalr, rd, a0, row.imm)});
@@ -101,14 +95,13 @@ TEST(Branches, Conditions) {
               {5, 0x1'0000'0005, false, true, true}};
   Rig rig;
   for (const auto& row : rows) {
-    const std::pair<Op, bool> expectations[] = {{Op::beq, row.eq},   {Op::bne, !row.eq},
-                                                {Op::blt, row.lt},   {Op::bge, !row.lt},
-                                                {Op::bltu, row.ltu}, {Op::bgeu, !row.ltu}};
+    const std::pair<Op, bool> expectations[] = {{Op::beq, row.eq},  {Op::bne, !row.eq},  {Op::blt, row.lt},
+                                                {Op::bge, !row.lt}, {Op::bltu, row.ltu}, {Op::bgeu, !row.ltu}};
     for (const auto& [op, taken] : expectations) {
       for (const i64 offset : {i64{8}, i64{-8}, i64{4094}, i64{-4096}, i64{2}, i64{0}}) {
         for (const u64 pc : {kCode + 0x800, kCode, kCode + 0xffc, kCode + 0xffe}) {
-          SCOPED_TRACE(testing::Message() << info(op).mnemonic << " " << std::hex << row.a << ", " << row.b
-                                          << " at " << pc << " by " << std::dec << offset);
+          SCOPED_TRACE(testing::Message() << info(op).mnemonic << " " << std::hex << row.a << ", " << row.b << " at "
+                                          << pc << " by " << std::dec << offset);
           rig.start_at(pc, {encode_branch(op, a0, t6, offset)});
           rig.x(a0) = row.a;
           rig.x(t6) = row.b;
@@ -149,8 +142,8 @@ TEST(Branches, CompressedConditions) {
 TEST(Branches, LoopsAcrossAPageBorder) {
   Rig rig;
   // addi a0, a0, -1 | page border | addi a1, a1, 2; bne a0, x0, -8
-  rig.start_at(kCode + 0xffc, {encode_i(Op::addi, a0, a0, -1), encode_i(Op::addi, a1, a1, 2),
-                               encode_branch(Op::bne, a0, zero, -8)});
+  rig.start_at(kCode + 0xffc,
+               {encode_i(Op::addi, a0, a0, -1), encode_i(Op::addi, a1, a1, 2), encode_branch(Op::bne, a0, zero, -8)});
   rig.x(a0) = 1000;
   rig.x(a1) = 0;
   EXPECT_EQ(rig.run(3000), Outcome{});
@@ -202,8 +195,7 @@ TEST(Fetch, MixedLengthsInEveryOffset) {
 
 TEST(Fetch, OutsideOfMemory) {
   Rig rig;
-  for (const u64 pc :
-       {u64{0}, kDevice, kRamBase - 2, kRamEnd, u64{1} << 56, ~u64{1}, u64{0xdead'beef'0000'0000}}) {
+  for (const u64 pc : {u64{0}, kDevice, kRamBase - 2, kRamEnd, u64{1} << 56, ~u64{1}, u64{0xdead'beef'0000'0000}}) {
     rig.reset();
     rig.state().pc = pc;
     EXPECT_EQ(rig.run(), fetch_trap(Cause::fetch_access, pc, pc)) << std::hex << pc;

@@ -12,8 +12,8 @@ u32 write_of(u32 csr, Reg rs1) { return encode_csr(Op::csrrw, zero, csr, rs1); }
 
 TEST(Counters, InstretIsWhatWasRetiredBefore) {
   Rig rig;
-  rig.start_at(kCode, {read_of(a0, kCsrInstret), kNop, read_of(a1, kCsrMinstret), 0x0001'0001,
-                       read_of(a2, kCsrInstret)});
+  rig.start_at(kCode,
+               {read_of(a0, kCsrInstret), kNop, read_of(a1, kCsrMinstret), 0x0001'0001, read_of(a2, kCsrInstret)});
   rig.run(6);
   EXPECT_EQ(rig.x(a0), 0u);
   EXPECT_EQ(rig.x(a1), 2u);
@@ -28,8 +28,7 @@ TEST(Counters, TrapsDoNotRetire) {
   rig.run(3);
   EXPECT_EQ(rig.x(a1), 1u);
   EXPECT_EQ(rig.state().retired, 2u);
-  for (const u32 word :
-       {u32{0xffff'ffff}, kEbreak, access_word(Op::ld), encode_csr(Op::csrrw, a0, 0x7c0, a0)}) {
+  for (const u32 word : {u32{0xffff'ffff}, kEbreak, access_word(Op::ld), encode_csr(Op::csrrw, a0, 0x7c0, a0)}) {
     rig.reset();
     rig.place(kMachineTrap, {read_of(a1, kCsrMinstret)});
     rig.start_at(kCode, {kNop, kNop, word});
@@ -110,7 +109,8 @@ TEST(Counters, EventNumbersAreKeptOrNone) {
     SCOPED_TRACE(i);
     const bool there = i < kHpmCounters;
     for (const u64 number : kHpmEventNumbers) EXPECT_EQ(rig.rewritten(kCsrMhpmevent3 + i, number), there ? number : 0);
-    for (const u64 number : {u64{3}, u64{0x1'0018}, ~u64{0}, u64{1} << 63 | 1}) EXPECT_EQ(rig.rewritten(kCsrMhpmevent3 + i, number), 0u);
+    for (const u64 number : {u64{3}, u64{0x1'0018}, ~u64{0}, u64{1} << 63 | 1})
+      EXPECT_EQ(rig.rewritten(kCsrMhpmevent3 + i, number), 0u);
     EXPECT_EQ(rig.rewritten(kCsrMhpmcounter3 + i, 55), there ? 55u : 0u);
     EXPECT_EQ(rig.read(kCsrHpmcounter3 + i), there ? 55u : 0u);
   }
@@ -118,7 +118,8 @@ TEST(Counters, EventNumbersAreKeptOrNone) {
 }
 
 TEST(Counters, EventsOfInstructions) {
-  for (const auto& [event, machine] : {std::pair{HpmEvent::cycles, kCsrMcycle}, {HpmEvent::instructions, kCsrMinstret}}) {
+  for (const auto& [event, machine] :
+       {std::pair{HpmEvent::cycles, kCsrMcycle}, {HpmEvent::instructions, kCsrMinstret}}) {
     Rig rig;
     const u32 counter = kCsrMhpmcounter3 + kLastHpm;
     rig.write(kCsrMhpmevent3 + kLastHpm, number_of(event));
@@ -214,15 +215,14 @@ TEST(Counters, WhoMayReadWhich) {
     for (const bool machine_allows : {false, true}) {
       for (const bool supervisor_allows : {false, true}) {
         for (const Privilege mode : kPrivileges) {
-          SCOPED_TRACE(testing::Message()
-                       << counter << privilege_name(mode) << machine_allows << supervisor_allows);
+          SCOPED_TRACE(testing::Message() << counter << privilege_name(mode) << machine_allows << supervisor_allows);
           rig.reset();
           // All the others' bits are the opposite.
           rig.write(kCsrMcounteren, machine_allows ? u64{1} << counter : ~(u64{1} << counter));
           rig.write(kCsrScounteren, supervisor_allows ? u64{1} << counter : ~(u64{1} << counter));
           rig.set_privilege(mode);
-          const bool allowed = mode == Privilege::machine ||
-                               (machine_allows && (mode == Privilege::supervisor || supervisor_allows));
+          const bool allowed =
+              mode == Privilege::machine || (machine_allows && (mode == Privilege::supervisor || supervisor_allows));
           EXPECT_EQ(rig.readable(0xc00 + counter), allowed);
           EXPECT_FALSE(rig.writable(0xc00 + counter, 0));
         }

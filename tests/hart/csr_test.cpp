@@ -19,10 +19,9 @@ struct Registers {
 // [priv: CSR Listing] what a hart with M, S, U, F, D, Sstc and PMP has, by the lowest mode that may read it.
 const Registers kUserRegisters[] = {{0x001, 0x003, "fflags, frm, fcsr"},
                                     {0xc00, 0xc1f, "cycle, time, instret, hpmcounters"}};
-const Registers kSupervisorRegisters[] = {
-    {0x100, 0x100, "sstatus"},  {0x104, 0x106, "sie, stvec, scounteren"},
-    {0x10a, 0x10a, "senvcfg"},  {0x140, 0x144, "sscratch to sip"},
-    {0x14d, 0x14d, "stimecmp"}, {0x180, 0x180, "satp"}};
+const Registers kSupervisorRegisters[] = {{0x100, 0x100, "sstatus"},  {0x104, 0x106, "sie, stvec, scounteren"},
+                                          {0x10a, 0x10a, "senvcfg"},  {0x140, 0x144, "sscratch to sip"},
+                                          {0x14d, 0x14d, "stimecmp"}, {0x180, 0x180, "satp"}};
 const Registers kMachineRegisters[] = {{0xf11, 0xf15, "mvendorid to mconfigptr"},
                                        {0x300, 0x306, "mstatus to mcounteren"},
                                        {0x30a, 0x30a, "menvcfg"},
@@ -61,8 +60,7 @@ TEST(Csr, ExactlyTheListedOnesExist) {
       s.menvcfg = envcfg::kStce;
       s.privilege = mode;
       const bool exists = present.contains(number);
-      ASSERT_EQ(rig.readable(number), exists)
-          << "read of 0x" << std::hex << number << " in " << privilege_name(mode);
+      ASSERT_EQ(rig.readable(number), exists) << "read of 0x" << std::hex << number << " in " << privilege_name(mode);
       // The two upper bits of the number say whether it can be written. A rewrite of what is there changes no
       // mode.
       u64 value = 0;
@@ -282,8 +280,7 @@ TEST(Csr, FloatingPointState) {
   for (const u32 word : all) {
     rig.reset();
     rig.x(a0) = rig.x(a1) = kData;
-    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode,
-                             Privilege::machine};
+    const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), word, kCode, Privilege::machine};
     EXPECT_EQ(rig.execute(word), illegal) << std::hex << word;
   }
   // Initial and clean: what writes an f register or fcsr makes it dirty, and SD follows; what only reads does
@@ -447,19 +444,9 @@ TEST(Pmp, MatchesAndDenies) {
       {"TOR from zero", {{kTor | kR | kX, kAt >> 2}}, kAt - 1, true, false, true},
       {"TOR, its end", {{kTor | kR | kX, kAt >> 2}}, kAt, false, false, true},
       {"TOR between two", {{0, kAt >> 2}, {kTor | kR | kW, (kAt + 16) >> 2}}, kAt, true, true, true},
-      {"TOR, below its start",
-       {{0, kAt >> 2}, {kTor | kR | kW, (kAt + 16) >> 2}},
-       kAt - 1,
-       false,
-       false,
-       true},
+      {"TOR, below its start", {{0, kAt >> 2}, {kTor | kR | kW, (kAt + 16) >> 2}}, kAt - 1, false, false, true},
       {"TOR, empty range", {{0, (kAt + 16) >> 2}, {kTor | kR | kW, kAt >> 2}}, kAt, false, false, true},
-      {"the lowest entry decides",
-       {{kNa4, kAt >> 2}, {kNapot | kR | kW | kX, ~u64{0} >> 10}},
-       kAt,
-       false,
-       false,
-       true},
+      {"the lowest entry decides", {{kNa4, kAt >> 2}, {kNapot | kR | kW | kX, ~u64{0} >> 10}}, kAt, false, false, true},
       {"the next one for others",
        {{kNa4, kAt >> 2}, {kNapot | kR | kW | kX, ~u64{0} >> 10}},
        kAt + 4,

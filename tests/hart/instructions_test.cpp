@@ -84,9 +84,7 @@ TEST_F(Instructions, TwoOperands) {
     SCOPED_TRACE(info(row.op).mnemonic);
     const Reg rd = kDestinations[turn++ % std::size(kDestinations)];
     const Reg rs1 = rd == a0 ? a4 : a0, rs2 = t3;
-    const struct {
-      Reg rd, rs1, rs2;
-    } forms[] = {{rd, rs1, rs2}, {rs1, rs1, rs2}, {rs2, rs1, rs2}, {zero, rs1, rs2}};
+    const struct { Reg rd, rs1, rs2; } forms[] = {{rd, rs1, rs2}, {rs1, rs1, rs2}, {rs2, rs1, rs2}, {zero, rs1, rs2}};
     for (const auto& form : forms) {
       place(encode_r(row.op, form.rd, form.rs1, form.rs2));
       for (size_t i = 0; i < std::size(kPairs); i++) {
@@ -149,8 +147,7 @@ TEST_F(Instructions, Immediates) {
       expect([&](Rig& rig) { rig.x(a0) = row.a; }, rd, row.result);
     }
   };
-  for (const ImmediateRow& row : kImmediate)
-    run(row, [&](Reg rd) { return encode_i(row.op, rd, a0, row.imm); });
+  for (const ImmediateRow& row : kImmediate) run(row, [&](Reg rd) { return encode_i(row.op, rd, a0, row.imm); });
   for (const ImmediateRow& row : kShift)
     run(row, [&](Reg rd) { return encode_shift(row.op, rd, a0, static_cast<u32>(row.imm)); });
   for (const ImmediateRow& row : kShiftWord)
@@ -179,9 +176,9 @@ TEST_F(Instructions, TheTablesHaveEveryComputation) {
       case Extension::Zicond: break;
       default: continue;
     }
-    const bool computes = row.writes_x() && (row.format == Format::r || row.format == Format::i ||
-                                             row.format == Format::unary || row.format == Format::shamt6 ||
-                                             row.format == Format::shamt5);
+    const bool computes =
+        row.writes_x() && (row.format == Format::r || row.format == Format::i || row.format == Format::unary ||
+                           row.format == Format::shamt6 || row.format == Format::shamt5);
     if (computes && static_cast<Op>(op) != Op::jalr) {
       EXPECT_TRUE(seen[op]) << row.mnemonic;
     }
@@ -192,11 +189,8 @@ TEST_F(Instructions, UpperImmediates) {
   const struct {
     i64 imm;
     u64 value;
-  } rows[] = {{0, 0},
-              {1, 0x1000},
-              {0x7'ffff, 0x7fff'f000},
-              {-1, 0xffff'ffff'ffff'f000},
-              {-0x8'0000, 0xffff'ffff'8000'0000}};
+  } rows[] = {
+      {0, 0}, {1, 0x1000}, {0x7'ffff, 0x7fff'f000}, {-1, 0xffff'ffff'ffff'f000}, {-0x8'0000, 0xffff'ffff'8000'0000}};
   for (const auto& row : rows) {
     for (const Reg rd : {a0, zero}) {
       place(encode_upper(Op::lui, rd, row.imm));
@@ -405,8 +399,7 @@ TEST_F(Instructions, ReservedEncodingsAreIllegal) {
         scramble(*rig);
         const auto before = registers(*rig);
         rig->state().pc = pc;
-        const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), row.word, pc,
-                                 Privilege::machine};
+        const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), row.word, pc, Privilege::machine};
         EXPECT_EQ(rig->run(), illegal) << std::hex << pc;
         EXPECT_EQ(registers(*rig), before);
       }

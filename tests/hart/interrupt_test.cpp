@@ -14,8 +14,7 @@ const u32 kNumbers[] = {kSsi, kMsi, kSti, kMti, kSei, kMei};
 // Makes exactly the interrupts `pending` so, by their sources: lines, the machine timer, a software-written
 // STIP.
 void raise(Rig& rig, u64 pending) {
-  rig.shared().lines.store(
-      static_cast<u32>(pending & (bit_of(kSsi) | bit_of(kMsi) | bit_of(kSei) | bit_of(kMei))));
+  rig.shared().lines.store(static_cast<u32>(pending & (bit_of(kSsi) | bit_of(kMsi) | bit_of(kSei) | bit_of(kMei))));
   rig.shared().mtimecmp.store(pending & bit_of(kMti) ? 0 : ~u64{0});
   rig.state().mip_soft = pending & bit_of(kSti);
 }
@@ -24,8 +23,7 @@ TEST(Interrupts, WhichOneIsTaken) {
   Rig rig;
   const u32 priority[] = {kMei, kMsi, kMti, kSei, kSsi, kSti};
   const u64 enables[] = {
-      0,           kAll, 0x0aa, 0xa02, bit_of(kSsi), bit_of(kMsi), bit_of(kSti), bit_of(kMti), bit_of(kSei),
-      bit_of(kMei)};
+      0, kAll, 0x0aa, 0xa02, bit_of(kSsi), bit_of(kMsi), bit_of(kSti), bit_of(kMti), bit_of(kSei), bit_of(kMei)};
   HartState start = rig.state();
   for (u32 pattern = 0; pattern < 64; pattern++) {
     u64 pending = 0;
@@ -33,8 +31,7 @@ TEST(Interrupts, WhichOneIsTaken) {
     raise(rig, pending);
     start.mip_soft = rig.state().mip_soft;
     for (const u64 enabled : enables) {
-      for (const u64 delegated :
-           {u64{0}, kSupervisors, bit_of(kSsi), bit_of(kSti), bit_of(kSei) | bit_of(kSsi)}) {
+      for (const u64 delegated : {u64{0}, kSupervisors, bit_of(kSsi), bit_of(kSti), bit_of(kSei) | bit_of(kSsi)}) {
         for (const Privilege mode : kPrivileges) {
           for (const u64 status : {u64{0}, mstatus::kMie, mstatus::kSie, mstatus::kMie | mstatus::kSie}) {
             rig.state() = start;
@@ -63,9 +60,8 @@ TEST(Interrupts, WhichOneIsTaken) {
             }
             ASSERT_EQ(rig.hart().run(0), Hart::Exit::budget);
             const auto describe = [&] {
-              return testing::Message()
-                     << std::hex << "pending " << pending << " enabled " << enabled << " delegated "
-                     << delegated << " mode " << privilege_name(mode) << " mstatus " << status;
+              return testing::Message() << std::hex << "pending " << pending << " enabled " << enabled << " delegated "
+                                        << delegated << " mode " << privilege_name(mode) << " mstatus " << status;
             };
             ASSERT_EQ(s.privilege, to) << describe();
             ASSERT_EQ(s.mcause, to == Privilege::machine ? cause : 0) << describe();
@@ -116,8 +112,7 @@ TEST(Interrupts, StatusOnEntry) {
   EXPECT_EQ(rig.state().mstatus, mstatus::kMie | mstatus::kSpie | mstatus::kSpp);
   raise(rig, bit_of(kMsi));
   rig.hart().run(0);
-  EXPECT_EQ(rig.state().mstatus,
-            mstatus::kMpie | u64{1} << mstatus::kMppShift | mstatus::kSpie | mstatus::kSpp);
+  EXPECT_EQ(rig.state().mstatus, mstatus::kMpie | u64{1} << mstatus::kMppShift | mstatus::kSpie | mstatus::kSpp);
   EXPECT_EQ(rig.state().mepc, kSupervisorTrap);
 }
 
@@ -357,8 +352,7 @@ TEST(Wfi, TheTimerEndsIt) {
 
 TEST(Wfi, WhoMayExecuteIt) {
   Rig rig;
-  const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), kWfi, kCode,
-                           Privilege::machine};
+  const Outcome illegal = {true, static_cast<u64>(Cause::illegal_instruction), kWfi, kCode, Privilege::machine};
   for (const Privilege mode : kPrivileges) {
     for (const bool tw : {false, true}) {
       rig.reset();
@@ -378,8 +372,7 @@ TEST(Wfi, WhoMayExecuteIt) {
 TEST(Timers, TheMachineTimersComparison) {
   Rig rig;
   rig.shared().mtimecmp.store(1000);
-  for (const auto& [now, pending] :
-       {std::pair{u64{0}, false}, {u64{999}, false}, {u64{1000}, true}, {~u64{0}, true}}) {
+  for (const auto& [now, pending] : {std::pair{u64{0}, false}, {u64{999}, false}, {u64{1000}, true}, {~u64{0}, true}}) {
     rig.clock.now.store(now);
     EXPECT_EQ(rig.read(kCsrMip), pending ? bit_of(kMti) : 0) << now;
   }
@@ -435,11 +428,10 @@ TEST(Timers, StipChangesHandsWithStce) {
   rig.state().stimecmp = 10;
   const u32 write_menvcfg = encode_csr(Op::csrrw, zero, kCsrMenvcfg, a1),
             read_mip = encode_csr(Op::csrrs, a0, kCsrMip, zero);
-  rig.start_at(kCode, {write_menvcfg, encode_csr(Op::csrrs, a2, kCsrMip, zero),
-                       encode_csr(Op::csrrw, zero, kCsrMenvcfg, zero), read_mip,
-                       encode_csr(Op::csrrw, zero, kCsrMip, a3), encode_csr(Op::csrrs, a4, kCsrMip, zero),
-                       write_menvcfg, encode_csr(Op::csrrw, zero, kCsrStimecmp, a5),
-                       encode_csr(Op::csrrs, a6, kCsrMip, zero)});
+  rig.start_at(
+      kCode, {write_menvcfg, encode_csr(Op::csrrs, a2, kCsrMip, zero), encode_csr(Op::csrrw, zero, kCsrMenvcfg, zero),
+              read_mip, encode_csr(Op::csrrw, zero, kCsrMip, a3), encode_csr(Op::csrrs, a4, kCsrMip, zero),
+              write_menvcfg, encode_csr(Op::csrrw, zero, kCsrStimecmp, a5), encode_csr(Op::csrrs, a6, kCsrMip, zero)});
   rig.x(a1) = envcfg::kStce;
   rig.x(a3) = bit_of(kSti);
   rig.x(a5) = ~u64{0};

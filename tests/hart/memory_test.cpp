@@ -25,8 +25,7 @@ void fill_pattern(Rig& rig, u64 from, u64 bytes) {
 u64 assemble(const Width& width, const std::vector<u8>& bytes) {
   u64 value = 0;
   for (unsigned i = 0; i < width.size; i++) value += u64{bytes[i]} << (8 * i);
-  if (width.is_signed && (bytes[width.size - 1] & 0x80) && width.size < 8)
-    value -= u64{1} << (8 * width.size);
+  if (width.is_signed && (bytes[width.size - 1] & 0x80) && width.size < 8) value -= u64{1} << (8 * width.size);
   return value;
 }
 
@@ -177,9 +176,7 @@ class TwoPages : public testing::Test {
       EXPECT_EQ(rig_.peek<u8>(kHigh + i), pattern(kHigh + i)) << i;
     }
   }
-  Outcome trap(Cause cause, u64 tval) {
-    return {true, static_cast<u64>(cause), tval, kStubs, Privilege::machine};
-  }
+  Outcome trap(Cause cause, u64 tval) { return {true, static_cast<u64>(cause), tval, kStubs, Privilege::machine}; }
   // Every access that lies in both pages.
   template <class Each>
   void crossing(const auto& widths, Each each) {
@@ -209,10 +206,8 @@ TEST_F(TwoPages, StoresWriteBothParts) {
     rig_.stored(width.op, va, 0x0123'4567'89ab'cdef);
     for (u64 at = kSecond - 16; at < kSecond + 16; at++) {
       const u64 index = at - va;
-      const u8 byte =
-          index < width.size ? static_cast<u8>(u64{0x0123'4567'89ab'cdef} >> (8 * index)) : expected(at);
-      EXPECT_EQ(rig_.peek<u8>(at < kSecond ? kLow + (at - kVa) : kHigh + (at - kSecond)), byte)
-          << std::hex << at;
+      const u8 byte = index < width.size ? static_cast<u8>(u64{0x0123'4567'89ab'cdef} >> (8 * index)) : expected(at);
+      EXPECT_EQ(rig_.peek<u8>(at < kSecond ? kLow + (at - kVa) : kHigh + (at - kSecond)), byte) << std::hex << at;
     }
     // What follows the page physically is no part of it.
     EXPECT_EQ(rig_.peek<u64>(kLow + kPageBytes), 0u);
@@ -254,16 +249,12 @@ TEST_F(TwoPages, SecondPageIsReadOnly) {
 TEST_F(TwoPages, TheLowerAddressFaultsFirst) {
   // Both fault, each with its own cause: the first page's is the one that is seen.
   map(0, 0);
-  crossing(kLoads,
-           [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::load_page); });
-  crossing(kStores,
-           [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::store_page); });
+  crossing(kLoads, [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::load_page); });
+  crossing(kStores, [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::store_page); });
   paging_.map(kVa, kRamEnd + 0x1000, pte::kRw | pte::kAd);  // no memory there
   rig_.drop_caches();
-  crossing(kLoads,
-           [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::load_access); });
-  crossing(kStores,
-           [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::store_access); });
+  crossing(kLoads, [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::load_access); });
+  crossing(kStores, [&](const Width& width, u64 va) { EXPECT_EQ(rig_.fault(width.op, va), Cause::store_access); });
 }
 
 TEST_F(TwoPages, AccessFaultsInTheSecondPage) {
@@ -331,8 +322,8 @@ TEST_F(TwoPages, AccessedAndDirtyOfBothPages) {
 
 TEST(Memory, AccessFaultsOutsideOfMemory) {
   Rig rig;
-  for (const u64 va : {u64{0}, u64{0x100}, kDevice - 8, kDevice + kDeviceBytes, kRamBase - 8, kRamEnd,
-                       kRamEnd + 0x1000, u64{1} << 40, u64{1} << 63, ~u64{0} - 7}) {
+  for (const u64 va : {u64{0}, u64{0x100}, kDevice - 8, kDevice + kDeviceBytes, kRamBase - 8, kRamEnd, kRamEnd + 0x1000,
+                       u64{1} << 40, u64{1} << 63, ~u64{0} - 7}) {
     SCOPED_TRACE(testing::Message() << std::hex << va);
     for (const Width& width : kLoads) EXPECT_EQ(rig.fault(width.op, va), Cause::load_access);
     for (const Width& width : kStores) EXPECT_EQ(rig.fault(width.op, va), Cause::store_access);
@@ -383,8 +374,7 @@ TEST(Devices, WidthsValuesAndExtension) {
     Op op;
     unsigned size;
     u64 value;
-  } stores[] = {
-      {Op::sb, 1, 0xef}, {Op::sh, 2, 0xcdef}, {Op::sw, 4, 0x89ab'cdef}, {Op::sd, 8, 0x0123'4567'89ab'cdef}};
+  } stores[] = {{Op::sb, 1, 0xef}, {Op::sh, 2, 0xcdef}, {Op::sw, 4, 0x89ab'cdef}, {Op::sd, 8, 0x0123'4567'89ab'cdef}};
   for (const auto& row : stores) {
     rig.device.seen.clear();
     rig.stored(row.op, kDevice + 0x7f8, 0x0123'4567'89ab'cdef);

@@ -10,9 +10,7 @@ namespace {
 
 const SatpMode kPagingModes[] = {SatpMode::sv39, SatpMode::sv48, SatpMode::sv57};
 // The lowest address of the upper half: it shares no table but the root with those that the stubs need.
-u64 upper_half(SatpMode mode) {
-  return ~u64{0} << (mode == SatpMode::sv39 ? 38 : mode == SatpMode::sv48 ? 47 : 56);
-}
+u64 upper_half(SatpMode mode) { return ~u64{0} << (mode == SatpMode::sv39 ? 38 : mode == SatpMode::sv48 ? 47 : 56); }
 int levels_of(SatpMode mode) { return mode == SatpMode::sv39 ? 3 : mode == SatpMode::sv48 ? 4 : 5; }
 
 // A rig in S-mode with the stubs mapped where nothing else is: executable for S-mode at kStubs, for U-mode at
@@ -48,13 +46,12 @@ TEST(Walk, EveryModeAndLevel) {
       for (const u64 index_base : {u64{0x021}, u64{0x155}}) {
         for (const bool upper : {false, true}) {
           u64 va = 0;
-          for (int at = levels - 1; at >= 0; at--)
-            va = va << 9 | ((index_base + 0x13 * static_cast<u64>(at)) & 0xff);
+          for (int at = levels - 1; at >= 0; at--) va = va << 9 | ((index_base + 0x13 * static_cast<u64>(at)) & 0xff);
           va <<= 12;
           if (upper) va |= ~u64{0} << (va_bits - 1);
           va &= ~(bytes - 1);
-          SCOPED_TRACE(testing::Message() << "mode " << static_cast<int>(mode) << " level " << level
-                                          << std::hex << " va " << va);
+          SCOPED_TRACE(testing::Message()
+                       << "mode " << static_cast<int>(mode) << " level " << level << std::hex << " va " << va);
           const u64 base = (kRamBase + 0x80'0000) & ~(bytes - 1);
           paged.map(va, base, pte::kRw | pte::kAd, level);
           // The first and last bytes of the leaf that lie in RAM, and one between.
@@ -163,9 +160,7 @@ TEST(Walk, Permissions) {
           const bool leaf = (r || x) && !(w && !r);
           const bool data_mine = mode == Privilege::user ? u : !u || sum;
           const bool code_mine = mode == Privilege::user ? u : !u;
-          const auto expect = [](bool allowed, Cause cause) {
-            return allowed ? std::nullopt : std::optional(cause);
-          };
+          const auto expect = [](bool allowed, Cause cause) { return allowed ? std::nullopt : std::optional(cause); };
           const bool load = leaf && data_mine && (r || (mxr && x)), store = leaf && data_mine && w,
                      fetch = leaf && code_mine && x;
           for (int round = 0; round < 2; round++) {
@@ -227,8 +222,7 @@ TEST(Walk, AccessedAndDirtyWithoutUpdates) {
       for (int round = 0; round < 2; round++) {
         EXPECT_EQ(rig.load_fault(kVa), accessed ? std::nullopt : std::optional(Cause::load_page));
         EXPECT_EQ(rig.fetch_fault(kVa), accessed ? std::nullopt : std::optional(Cause::fetch_page));
-        EXPECT_EQ(rig.store_fault(kVa + 64),
-                  accessed && dirty ? std::nullopt : std::optional(Cause::store_page));
+        EXPECT_EQ(rig.store_fault(kVa + 64), accessed && dirty ? std::nullopt : std::optional(Cause::store_page));
         EXPECT_EQ(rig.fault(Op::amoor_w, kVa + 64),
                   accessed && dirty ? std::nullopt : std::optional(Cause::store_page));
       }
@@ -302,14 +296,12 @@ TEST(Walk, ContiguousPages) {
   };
   for (u64 page = 0; page < 16; page++) rig.poke<u64>(kPa + page * kPageBytes + 8, 0xabc0 + page);
   map_all(8, pte::kRw | pte::kAd);
-  for (u64 page = 0; page < 16; page++)
-    EXPECT_EQ(rig.loaded(Op::ld, kVa + page * kPageBytes + 8), 0xabc0 + page);
+  for (u64 page = 0; page < 16; page++) EXPECT_EQ(rig.loaded(Op::ld, kVa + page * kPageBytes + 8), 0xabc0 + page);
   EXPECT_EQ(rig.load_fault(kVa + 16 * kPageBytes), Cause::load_page);
   // Only 64 KiB is defined.
   for (u64 low_ppn = 0; low_ppn < 16; low_ppn++) {
     map_all(low_ppn, pte::kRw | pte::kAd);
-    EXPECT_EQ(rig.load_fault(kVa + 3 * kPageBytes),
-              low_ppn == 8 ? std::nullopt : std::optional(Cause::load_page))
+    EXPECT_EQ(rig.load_fault(kVa + 3 * kPageBytes), low_ppn == 8 ? std::nullopt : std::optional(Cause::load_page))
         << low_ppn;
     EXPECT_EQ(rig.fetch_fault(kVa + 3 * kPageBytes), Cause::fetch_page);
   }
@@ -401,8 +393,7 @@ TEST(Walk, TablesThatPointToThemselves) {
     Rig& rig = paged.rig;
     // Every entry of the root points to the root.
     const u64 kept = rig.peek<u64>(paged.paging.entry_at(kStubs, levels_of(mode) - 1));
-    for (u64 i = 0; i < 512; i++)
-      rig.poke<u64>(paged.paging.root() + 8 * i, paged.paging.root() >> 2 | pte::kV);
+    for (u64 i = 0; i < 512; i++) rig.poke<u64>(paged.paging.root() + 8 * i, paged.paging.root() >> 2 | pte::kV);
     rig.poke<u64>(paged.paging.entry_at(kStubs, levels_of(mode) - 1), kept);
     rig.drop_caches();
     // Every walk reads `levels` pointers and gives up; one that meets the entry of the stubs ends elsewhere.

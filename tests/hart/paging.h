@@ -10,18 +10,16 @@ namespace hartwood::test {
 inline constexpr u64 kTables = kRamBase + 0x20'0000;
 
 namespace pte {
-inline constexpr u64 kV = 1 << 0, kR = 1 << 1, kW = 1 << 2, kX = 1 << 3, kU = 1 << 4, kG = 1 << 5,
-                     kA = 1 << 6, kD = 1 << 7;
-inline constexpr u64 kRead = kV | kR, kRw = kV | kR | kW, kRx = kV | kR | kX, kRwx = kV | kR | kW | kX,
-                     kAd = kA | kD;
+inline constexpr u64 kV = 1 << 0, kR = 1 << 1, kW = 1 << 2, kX = 1 << 3, kU = 1 << 4, kG = 1 << 5, kA = 1 << 6,
+                     kD = 1 << 7;
+inline constexpr u64 kRead = kV | kR, kRw = kV | kR | kW, kRx = kV | kR | kX, kRwx = kV | kR | kW | kX, kAd = kA | kD;
 inline constexpr u64 kNapot = u64{1} << 63;
 constexpr u64 pbmt(u64 value) { return value << 61; }
 }  // namespace pte
 
 class Paging {
  public:
-  Paging(Rig& rig, SatpMode mode, u64 tables = kTables)
-      : rig_(rig), mode_(mode), root_(tables), next_(tables) {
+  Paging(Rig& rig, SatpMode mode, u64 tables = kTables) : rig_(rig), mode_(mode), root_(tables), next_(tables) {
     fresh();
   }
 

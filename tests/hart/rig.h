@@ -28,9 +28,7 @@ inline constexpr u64 kRamEnd = kRamBase + kRam;
 
 // ---- encoders that support/asm.h has no need of
 
-inline u32 encode_unary(Op op, Reg rd, Reg rs1) {
-  return base_of(op, Format::unary) | u32{rd} << 7 | u32{rs1} << 15;
-}
+inline u32 encode_unary(Op op, Reg rd, Reg rs1) { return base_of(op, Format::unary) | u32{rd} << 7 | u32{rs1} << 15; }
 inline u32 encode_shift5(Op op, Reg rd, Reg rs1, u32 amount) {
   HW_CHECK(amount < 32, "shift amount");
   return base_of(op, Format::shamt5) | u32{rd} << 7 | u32{rs1} << 15 | amount << 20;
@@ -80,8 +78,8 @@ struct RegisterDevice final : MmioDevice {
   std::function<void(u64)> on_write;
 };
 inline std::ostream& operator<<(std::ostream& out, const RegisterDevice::Seen& s) {
-  return out << (s.write ? "write" : "read") << s.size << "(0x" << std::hex << s.offset << ", 0x" << s.value
-             << std::dec << ")";
+  return out << (s.write ? "write" : "read") << s.size << "(0x" << std::hex << s.offset << ", 0x" << s.value << std::dec
+             << ")";
 }
 
 // What one instruction did: nothing out of the ordinary, or a trap with these values, taken to that mode.
@@ -93,9 +91,8 @@ struct Outcome {
 };
 inline std::ostream& operator<<(std::ostream& out, const Outcome& o) {
   if (!o.trapped) return out << "no trap";
-  return out << "trap(cause " << (o.cause >> 63 ? "interrupt " : "") << (o.cause & 63) << std::hex
-             << ", tval 0x" << o.tval << ", epc 0x" << o.epc << std::dec << ", to " << static_cast<int>(o.to)
-             << ")";
+  return out << "trap(cause " << (o.cause >> 63 ? "interrupt " : "") << (o.cause & 63) << std::hex << ", tval 0x"
+             << o.tval << ", epc 0x" << o.epc << std::dec << ", to " << static_cast<int>(o.to) << ")";
 }
 
 struct RecordingTracer final : Tracer {
@@ -260,9 +257,7 @@ class Rig {
     EXPECT_EQ(accessed.outcome, Outcome{}) << std::hex << va;
     return accessed.value;
   }
-  void stored(Op op, u64 va, u64 value) {
-    EXPECT_EQ(access(op, va, value).outcome, Outcome{}) << std::hex << va;
-  }
+  void stored(Op op, u64 va, u64 value) { EXPECT_EQ(access(op, va, value).outcome, Outcome{}) << std::hex << va; }
 
   // CSR instructions in the current mode. False: illegal instruction, and nothing changed.
   bool csr(Op op, u32 number, u64 operand, u64& old) {
@@ -275,8 +270,7 @@ class Rig {
     const HartState before = state();
     const Outcome outcome = run();
     if (outcome.trapped) {
-      EXPECT_EQ(outcome,
-                (Outcome{true, static_cast<u64>(Cause::illegal_instruction), word, kCode, outcome.to}));
+      EXPECT_EQ(outcome, (Outcome{true, static_cast<u64>(Cause::illegal_instruction), word, kCode, outcome.to}));
       state() = before;
       hart_->state_changed();
       return false;
@@ -314,13 +308,12 @@ class Rig {
   void place_stubs() {
     std::vector<u32> words = {kNop, kEcall, kEbreak, kMret, kSret, kWfi, kFenceI};
     for (const Op op :
-         {Op::lb,        Op::lh,        Op::lw,        Op::ld,        Op::lbu,       Op::lhu,
-          Op::lwu,       Op::sb,        Op::sh,        Op::sw,        Op::sd,        Op::flh,
-          Op::flw,       Op::fld,       Op::fsh,       Op::fsw,       Op::fsd,       Op::lr_w,
-          Op::lr_d,      Op::sc_w,      Op::sc_d,      Op::amoswap_w, Op::amoadd_w,  Op::amoxor_w,
-          Op::amoand_w,  Op::amoor_w,   Op::amomin_w,  Op::amomax_w,  Op::amominu_w, Op::amomaxu_w,
-          Op::amoswap_d, Op::amoadd_d,  Op::amoxor_d,  Op::amoand_d,  Op::amoor_d,   Op::amomin_d,
-          Op::amomax_d,  Op::amominu_d, Op::amomaxu_d, Op::amocas_w,  Op::amocas_d,  Op::amocas_q,
+         {Op::lb,        Op::lh,        Op::lw,        Op::ld,        Op::lbu,      Op::lhu,      Op::lwu,
+          Op::sb,        Op::sh,        Op::sw,        Op::sd,        Op::flh,      Op::flw,      Op::fld,
+          Op::fsh,       Op::fsw,       Op::fsd,       Op::lr_w,      Op::lr_d,     Op::sc_w,     Op::sc_d,
+          Op::amoswap_w, Op::amoadd_w,  Op::amoxor_w,  Op::amoand_w,  Op::amoor_w,  Op::amomin_w, Op::amomax_w,
+          Op::amominu_w, Op::amomaxu_w, Op::amoswap_d, Op::amoadd_d,  Op::amoxor_d, Op::amoand_d, Op::amoor_d,
+          Op::amomin_d,  Op::amomax_d,  Op::amominu_d, Op::amomaxu_d, Op::amocas_w, Op::amocas_d, Op::amocas_q,
           Op::cbo_inval, Op::cbo_clean, Op::cbo_flush, Op::cbo_zero})
       words.push_back(access_word(op));
     for (const Op op : {Op::sfence_vma, Op::sinval_vma}) {

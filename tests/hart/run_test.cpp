@@ -55,8 +55,8 @@ TEST(Run, ThePowerSwitch) {
 
 TEST(Run, MailArrivesBetweenSlices) {
   Rig rig{RigOptions{.slice = 10}};
-  rig.start_at(kCode, {encode_i(Op::addi, a0, a0, 1), encode_store(Op::sw, zero, 0, a1),
-                       encode_jump(Op::jal, zero, -8)});
+  rig.start_at(kCode,
+               {encode_i(Op::addi, a0, a0, 1), encode_store(Op::sw, zero, 0, a1), encode_jump(Op::jal, zero, -8)});
   rig.x(a0) = 0;
   rig.x(a1) = kDevice;
   rig.device.on_write = [&](u64) {

@@ -40,8 +40,8 @@ HartState distinct_state() {
   s.mideleg = 0x222;
   for (u64* field : {&s.mtvec, &s.stvec}) *field = fresh() & ~u64{3};
   for (u64* field : {&s.mepc, &s.sepc}) *field = fresh() & ~u64{1};
-  for (u64* field : {&s.mcause, &s.mtval, &s.mscratch, &s.scause, &s.stval, &s.sscratch, &s.stimecmp,
-                     &s.mcycle_base, &s.minstret_base, &s.retired, &s.reserved_value})
+  for (u64* field : {&s.mcause, &s.mtval, &s.mscratch, &s.scause, &s.stval, &s.sscratch, &s.stimecmp, &s.mcycle_base,
+                     &s.minstret_base, &s.retired, &s.reserved_value})
     *field = fresh();
   for (unsigned i = 0; i < kHpmCounters; i++) {
     s.hpm_event[i] = static_cast<HpmEvent>(i + 1);
@@ -75,12 +75,10 @@ TEST(HartState, RoundTrip) {
     EXPECT_EQ(copy.f[i], original.f[i]);
   }
   const auto same = [&](auto HartState::*field) { return copy.*field == original.*field; };
-  EXPECT_TRUE(same(&HartState::pc) && same(&HartState::privilege) && same(&HartState::fflags) &&
-              same(&HartState::frm));
+  EXPECT_TRUE(same(&HartState::pc) && same(&HartState::privilege) && same(&HartState::fflags) && same(&HartState::frm));
   EXPECT_TRUE(same(&HartState::mstatus) && same(&HartState::mie) && same(&HartState::mip_soft));
   EXPECT_TRUE(same(&HartState::medeleg) && same(&HartState::mideleg));
-  EXPECT_TRUE(same(&HartState::mtvec) && same(&HartState::mepc) && same(&HartState::mcause) &&
-              same(&HartState::mtval));
+  EXPECT_TRUE(same(&HartState::mtvec) && same(&HartState::mepc) && same(&HartState::mcause) && same(&HartState::mtval));
   EXPECT_TRUE(same(&HartState::mscratch) && same(&HartState::mcounteren) && same(&HartState::mcountinhibit));
   EXPECT_TRUE(same(&HartState::menvcfg) && same(&HartState::stvec) && same(&HartState::sepc) &&
               same(&HartState::scause));
@@ -106,15 +104,14 @@ TEST(HartState, AFreshHartRoundTrips) {
 TEST(HartState, AnotherHartGoesOnInTheSamePlace) {
   // Half of a program on one hart, half on another that got its state: paging, floating point, a reservation
   // between.
-  const std::vector<u32> program = {
-      encode_amo(Op::lr_d, a0, a1, zero),
-      encode_i(Op::addi, a0, a0, 5),
-      encode_load(Op::fld, static_cast<Reg>(3), 8, a1),
-      encode_r(Op::fadd_d, static_cast<Reg>(4), static_cast<Reg>(3), static_cast<Reg>(3)),
-      encode_csr(Op::csrrs, a4, kCsrInstret, zero),
-      encode_amo(Op::sc_d, a2, a1, a0),
-      encode_store(Op::fsd, static_cast<Reg>(4), 16, a1),
-      encode_csr(Op::csrrs, a3, kCsrInstret, zero)};
+  const std::vector<u32> program = {encode_amo(Op::lr_d, a0, a1, zero),
+                                    encode_i(Op::addi, a0, a0, 5),
+                                    encode_load(Op::fld, static_cast<Reg>(3), 8, a1),
+                                    encode_r(Op::fadd_d, static_cast<Reg>(4), static_cast<Reg>(3), static_cast<Reg>(3)),
+                                    encode_csr(Op::csrrs, a4, kCsrInstret, zero),
+                                    encode_amo(Op::sc_d, a2, a1, a0),
+                                    encode_store(Op::fsd, static_cast<Reg>(4), 16, a1),
+                                    encode_csr(Op::csrrs, a3, kCsrInstret, zero)};
   for (u64 split = 0; split <= program.size(); split++) {
     SCOPED_TRACE(split);
     Rig first, second;
@@ -220,8 +217,7 @@ TEST(HartState, NoBytesHarmTheHost) {
   u32 accepted = 0;
   for (int round = 0; round < 3000; round++) {
     std::vector<u8> bytes = good;
-    for (u64 i = 0; i <= random() % 4; i++)
-      bytes[16 + random() % (bytes.size() - 16)] = static_cast<u8>(random());
+    for (u64 i = 0; i <= random() % 4; i++) bytes[16 + random() % (bytes.size() - 16)] = static_cast<u8>(random());
     HartState state;
     if (!loaded(state, bytes).empty()) continue;
     accepted++;

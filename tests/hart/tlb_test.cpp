@@ -16,8 +16,7 @@ constexpr TlbContext kContexts[] = {TlbContext::user, TlbContext::supervisor, Tl
                                     TlbContext::machine};
 
 // The offset in RAM that an access gets, or nothing.
-std::optional<u64> probe(const Tlb& tlb, TlbContext context, bool write, u64 va, u64 size = 1,
-                         u64 ram = kBytes) {
+std::optional<u64> probe(const Tlb& tlb, TlbContext context, bool write, u64 va, u64 size = 1, u64 ram = kBytes) {
   const Tlb::Tables tables = tlb.tables(context);
   const u64* const table = write ? tables.write : tables.read;
   const u64 entry = table[(va >> kPageShift) & tlb.index_mask()];
@@ -25,16 +24,13 @@ std::optional<u64> probe(const Tlb& tlb, TlbContext context, bool write, u64 va,
   if ((x & ~(ram - size)) != 0) return std::nullopt;
   return x;
 }
-bool hit(const Tlb& tlb, TlbContext context, bool write, u64 va) {
-  return probe(tlb, context, write, va).has_value();
-}
+bool hit(const Tlb& tlb, TlbContext context, bool write, u64 va) { return probe(tlb, context, write, va).has_value(); }
 
 TEST(Tlb, HitsWhatWasFilledAndNothingElse) {
   Tlb tlb(kBytes);
   for (const TlbContext context : kContexts) {
     for (const bool write : {false, true}) {
-      const u64 va =
-          0xffff'ffc0'1234'5000 + u64{static_cast<u8>(context)} * 0x10'0000 + (write ? 0x8'0000 : 0);
+      const u64 va = 0xffff'ffc0'1234'5000 + u64{static_cast<u8>(context)} * 0x10'0000 + (write ? 0x8'0000 : 0);
       EXPECT_FALSE(hit(tlb, context, write, va));
       tlb.fill(context, va + 0x678, kOffset, write, kPageBytes);
       for (const u64 within : {u64{0}, u64{1}, u64{0x678}, u64{0xfff}})
@@ -77,8 +73,7 @@ TEST(Tlb, EmptySlotsMissForEveryAddress) {
       for (u64 slot = 0; slot <= tlb.index_mask(); slot += ram > kBytes ? 7 : 1) {
         const u64 low = slot << kPageShift;
         const u64 cancelling = tables.read[slot];
-        const u64 uppers[] = {0,          ram,         2 * ram,  ~u64{0},
-                              cancelling, ~cancelling, random(), u64{1} << (random() % 64)};
+        const u64 uppers[] = {0, ram, 2 * ram, ~u64{0}, cancelling, ~cancelling, random(), u64{1} << (random() % 64)};
         const u64 index_bits = u64{tlb.index_mask()} << kPageShift | kPageMask;
         for (const u64 upper : uppers) {
           const u64 va = low | (upper & ~index_bits);

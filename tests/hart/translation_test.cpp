@@ -17,14 +17,10 @@ struct FenceForm {
   bool by_address, by_asid;
 };
 const FenceForm kFences[] = {
-    {"sfence.vma", Op::sfence_vma, false, false},
-    {"sfence.vma of an address", Op::sfence_vma, true, false},
-    {"sfence.vma of an ASID", Op::sfence_vma, false, true},
-    {"sfence.vma of both", Op::sfence_vma, true, true},
-    {"sinval.vma", Op::sinval_vma, false, false},
-    {"sinval.vma of an address", Op::sinval_vma, true, false},
-    {"sinval.vma of an ASID", Op::sinval_vma, false, true},
-    {"sinval.vma of both", Op::sinval_vma, true, true},
+    {"sfence.vma", Op::sfence_vma, false, false},           {"sfence.vma of an address", Op::sfence_vma, true, false},
+    {"sfence.vma of an ASID", Op::sfence_vma, false, true}, {"sfence.vma of both", Op::sfence_vma, true, true},
+    {"sinval.vma", Op::sinval_vma, false, false},           {"sinval.vma of an address", Op::sinval_vma, true, false},
+    {"sinval.vma of an ASID", Op::sinval_vma, false, true}, {"sinval.vma of both", Op::sinval_vma, true, true},
 };
 
 class Translations : public testing::Test {
@@ -44,8 +40,7 @@ class Translations : public testing::Test {
   void fence(const FenceForm& form, u64 va) {
     rig_.x(a1) = va;
     rig_.x(a2) = 5;
-    EXPECT_EQ(rig_.stub(encode_sfence(form.op, form.by_address ? a1 : zero, form.by_asid ? a2 : zero)),
-              Outcome{});
+    EXPECT_EQ(rig_.stub(encode_sfence(form.op, form.by_address ? a1 : zero, form.by_asid ? a2 : zero)), Outcome{});
   }
 };
 
@@ -79,8 +74,7 @@ TEST_F(Translations, AFenceMakesChangesVisible) {
 }
 
 TEST_F(Translations, AFenceOfOneAddressKeepsTheOthersRight) {
-  for (u64 page = 0; page < 16; page++)
-    paging_.map(kVa + page * kPageBytes, kFirst + page * kPageBytes, kFlags);
+  for (u64 page = 0; page < 16; page++) paging_.map(kVa + page * kPageBytes, kFirst + page * kPageBytes, kFlags);
   for (u64 page = 0; page < 16; page++) rig_.loaded(Op::ld, kVa + page * kPageBytes);
   paging_.map(kVa + 3 * kPageBytes, kSecond, kFlags);
   fence(kFences[1], kVa + 3 * kPageBytes);
@@ -143,8 +137,7 @@ TEST_F(Translations, AFenceOfOneAddressDropsAllOfAContiguousRange) {
   for (u64 page = 0; page < 16; page++) EXPECT_EQ(rig_.loaded(Op::ld, va + page * kPageBytes), 0x1111u);
   map(new_pa);
   fence(kFences[1], va + 9 * kPageBytes);
-  for (u64 page = 0; page < 16; page++)
-    EXPECT_EQ(rig_.loaded(Op::ld, va + page * kPageBytes), 0x2222u) << page;
+  for (u64 page = 0; page < 16; page++) EXPECT_EQ(rig_.loaded(Op::ld, va + page * kPageBytes), 0x2222u) << page;
 }
 
 TEST_F(Translations, AFenceReachesCode) {
@@ -226,14 +219,12 @@ TEST(Aliasing, NoAddressHitsAnEntryOfAnother) {
   Rig rig;
   Paging paging(rig, SatpMode::sv57);
   paging.map(kStubs, kStubs, pte::kRx | pte::kAd);
-  const u64 mapped[] = {0x0000'1000,           kVa,
-                        0x0123'4567'8000,      0xff00'0000'0000'0000,
-                        0xffff'ffff'ffff'f000, 0x00ff'ffff'ffff'f000};
+  const u64 mapped[] = {0x0000'1000,          kVa, 0x0123'4567'8000, 0xff00'0000'0000'0000, 0xffff'ffff'ffff'f000,
+                        0x00ff'ffff'ffff'f000};
   for (const u64 va : mapped) paging.map(va, kData, kFlags);
   paging.enable();
   rig.state().privilege = Privilege::supervisor;
-  const std::pair<Op, Op> widths[] = {
-      {Op::lbu, Op::sb}, {Op::lhu, Op::sh}, {Op::lwu, Op::sw}, {Op::ld, Op::sd}};
+  const std::pair<Op, Op> widths[] = {{Op::lbu, Op::sb}, {Op::lhu, Op::sh}, {Op::lwu, Op::sw}, {Op::ld, Op::sd}};
   for (const u64 va : mapped) {
     EXPECT_EQ(rig.load_fault(va), std::nullopt);
     EXPECT_EQ(rig.store_fault(va), std::nullopt);
@@ -256,8 +247,7 @@ TEST(Aliasing, EmptySlotsNeverHit) {
   // Every slot is tried with every single upper bit, and with the patterns of those bits that an empty slot
   // might hold.
   Rig rig;
-  const std::pair<Op, Op> widths[] = {
-      {Op::lbu, Op::sb}, {Op::lhu, Op::sh}, {Op::lwu, Op::sw}, {Op::ld, Op::sd}};
+  const std::pair<Op, Op> widths[] = {{Op::lbu, Op::sb}, {Op::lhu, Op::sh}, {Op::lwu, Op::sw}, {Op::ld, Op::sd}};
   constexpr unsigned kRamBits = 26;
   static_assert(kRam == u64{1} << kRamBits);
   u64 tried = 0;
@@ -300,8 +290,8 @@ TEST(Aliasing, AFlushedSlotIsAsEmptyAsANewOne) {
 // ---- page states
 
 TEST(PageStates, WatchedAndAbsentPagesAreNotRemembered) {
-  for (const u8 state : {u8{0}, u8{kPageWatchRead}, u8{kPageWatchWrite}, u8{kPageAbsent},
-                         u8{kPageWatchRead | kPageWatchWrite}}) {
+  for (const u8 state :
+       {u8{0}, u8{kPageWatchRead}, u8{kPageWatchWrite}, u8{kPageAbsent}, u8{kPageWatchRead | kPageWatchWrite}}) {
     SCOPED_TRACE(static_cast<int>(state));
     Rig rig;
     const u64 page = (kData - kRamBase) >> kPageShift;

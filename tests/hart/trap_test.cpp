@@ -73,8 +73,8 @@ TEST_F(Traps, CausesValuesAndDelegation) {
   for (const Source& source : kSources) {
     for (const Privilege mode : {Privilege::user, Privilege::supervisor}) {
       for (const bool delegated : {false, true}) {
-        SCOPED_TRACE(testing::Message()
-                     << source.what << " in " << privilege_name(mode) << (delegated ? ", delegated" : ""));
+        SCOPED_TRACE(testing::Message() << source.what << " in " << privilege_name(mode)
+                                        << (delegated ? ", delegated" : ""));
         prepare(source, mode);
         const u64 bit = u64{1} << static_cast<u32>(source.cause);
         rig_.state().medeleg = delegated ? bit : ~bit & 0xb3ff;
@@ -128,8 +128,7 @@ TEST_F(Traps, MachineModeIsNeverDelegated) {
     SCOPED_TRACE(source.what);
     prepare(source, Privilege::machine);
     rig_.state().medeleg = 0xb3ff;
-    const Outcome expected = {true, static_cast<u64>(source.cause), source.tval, source.pc,
-                              Privilege::machine};
+    const Outcome expected = {true, static_cast<u64>(source.cause), source.tval, source.pc, Privilege::machine};
     EXPECT_EQ(rig_.run(), expected);
     EXPECT_EQ(rig_.state().mstatus, mstatus::kMpp);
     EXPECT_EQ(rig_.state().scause, 0u);
@@ -137,9 +136,8 @@ TEST_F(Traps, MachineModeIsNeverDelegated) {
 }
 
 TEST_F(Traps, EnvironmentCalls) {
-  const std::pair<Privilege, Cause> rows[] = {{Privilege::user, Cause::ecall_u},
-                                              {Privilege::supervisor, Cause::ecall_s},
-                                              {Privilege::machine, Cause::ecall_m}};
+  const std::pair<Privilege, Cause> rows[] = {
+      {Privilege::user, Cause::ecall_u}, {Privilege::supervisor, Cause::ecall_s}, {Privilege::machine, Cause::ecall_m}};
   for (const auto& [mode, cause] : rows) {
     for (const u64 medeleg : {u64{0}, u64{1} << static_cast<u32>(cause)}) {
       rig_.reset();
@@ -173,8 +171,7 @@ TEST_F(Traps, InterruptEnablesAreStacked) {
     for (const bool sie : {false, true}) {
       for (const bool before : {false, true}) {
         const u64 old = (mie ? mstatus::kMie : 0) | (sie ? mstatus::kSie : 0) |
-                        (before ? mstatus::kMpie | mstatus::kSpie | mstatus::kSpp | mstatus::kMpp : 0) |
-                        kOthers;
+                        (before ? mstatus::kMpie | mstatus::kSpie | mstatus::kSpp | mstatus::kMpp : 0) | kOthers;
         prepare(kSources[2], Privilege::user);
         rig_.state().mstatus = old;
         rig_.run();
@@ -276,8 +273,7 @@ TEST(Returns, RoundTripThroughAHandler) {
 // ---- what each mode may execute
 
 TEST(Privileges, InstructionsByModeAndTrapBit) {
-  const u32 fence_all = encode_sfence(Op::sfence_vma, zero, zero),
-            fence_one = encode_sfence(Op::sfence_vma, a1, a2);
+  const u32 fence_all = encode_sfence(Op::sfence_vma, zero, zero), fence_one = encode_sfence(Op::sfence_vma, a1, a2);
   const u32 invalidate = encode_sfence(Op::sinval_vma, a1, zero);
   const u32 write_before = encode_plain(Op::sfence_w_inval), read_after = encode_plain(Op::sfence_inval_ir);
   const struct {
@@ -302,8 +298,8 @@ TEST(Privileges, InstructionsByModeAndTrapBit) {
   for (const auto& row : rows) {
     for (const Privilege mode : kPrivileges) {
       for (const u64 status : {u64{0}, mstatus::kTsr, mstatus::kTvm, mstatus::kTw}) {
-        SCOPED_TRACE(testing::Message()
-                     << row.what << " in " << privilege_name(mode) << ", mstatus 0x" << std::hex << status);
+        SCOPED_TRACE(testing::Message() << row.what << " in " << privilege_name(mode) << ", mstatus 0x" << std::hex
+                                        << status);
         rig.reset();
         rig.state().mstatus = status;
         rig.state().privilege = mode;

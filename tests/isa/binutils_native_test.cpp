@@ -84,8 +84,7 @@ class Binutils : public testing::Test {
   };
   // objdump's text of each word. All have the same length, 2 or 4 bytes.
   static std::vector<Text> objdump(const std::vector<u32>& words, unsigned length) {
-    const std::string source = folder() + "/words.s", object = folder() + "/words.o",
-                      list = folder() + "/words.txt";
+    const std::string source = folder() + "/words.s", object = folder() + "/words.o", list = folder() + "/words.txt";
     {
       std::ofstream out(source);
       for (u32 word : words) out << ".insn " << length << "," << word << "\n";
@@ -123,8 +122,7 @@ class Binutils : public testing::Test {
     for (const Text& theirs : objdump(words, length)) {
       const std::string ours = disassemble(theirs.word, theirs.pc, options());
       const std::string expected = objdump_text(theirs);
-      const bool agree =
-          expected == ours || (expected.empty() && decode(theirs.word, options()).op == Op::none);
+      const bool agree = expected == ours || (expected.empty() && decode(theirs.word, options()).op == Op::none);
       if (agree) continue;
       wrong++;
       if (shown[ours.substr(0, ours.find('\t'))]++ >= 3 || shown.size() > 40) continue;
@@ -214,8 +212,8 @@ class Binutils : public testing::Test {
     const char* mode = kModes[bits(word, 14, 12)];
     if (exact == kExact.end() || mode == nullptr) return "";
     const char* const* sources = (word >> 28) == 0xd ? kXNames : kFNames;
-    return std::string(exact->second) + "\t" + kFNames[bits(word, 11, 7)] + "," +
-           sources[bits(word, 19, 15)] + "," + mode;
+    return std::string(exact->second) + "\t" + kFNames[bits(word, 11, 7)] + "," + sources[bits(word, 19, 15)] + "," +
+           mode;
   }
 
   static std::string half_rules(u32 half, std::string text) {

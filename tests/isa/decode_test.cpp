@@ -86,12 +86,10 @@ TEST(InstructionTable, NamesAreUniqueAndFollowTheMnemonic) {
 // The bits that a format reads as register numbers, immediates and so on: all that the mask leaves free, and
 // no other.
 u32 operand_bits(const OpInfo& row) {
-  constexpr u32 kRd = 0x00000f80, kRs1 = 0x000f8000, kRs2 = 0x01f00000, kRs3 = 0xf8000000,
-                kImm12 = 0xfff00000;
+  constexpr u32 kRd = 0x00000f80, kRs1 = 0x000f8000, kRs2 = 0x01f00000, kRs3 = 0xf8000000, kImm12 = 0xfff00000;
   const u32 rounding = std::strchr(row.operands, 'r') != nullptr ? 0x7000 : 0;
   switch (row.format) {
-    case Format::none:
-      return std::strcmp(row.mnemonic, "fence.i") == 0 ? kRd | kRs1 | kImm12 : 0;  // all ignored
+    case Format::none: return std::strcmp(row.mnemonic, "fence.i") == 0 ? kRd | kRs1 | kImm12 : 0;  // all ignored
     case Format::r: return (row.operands[0] == '-' ? 0 : kRd) | kRs1 | kRs2 | rounding;
     case Format::r4: return kRd | kRs1 | kRs2 | kRs3 | 0x7000;
     case Format::i:
@@ -127,10 +125,9 @@ TEST(InstructionTable, RandomOperandsDecodeToTheirRow) {
     for (int i = 0; i < 200; i++) {
       u32 word = row.match | (static_cast<u32>(random()) & ~row.mask);
       const u32 mode = static_cast<u32>(bits(word, 14, 12));
-      const bool reserved = (rounds && (mode == 5 || mode == 6)) ||
-                            (static_cast<Op>(op) == Op::amocas_q && (word & 0x00100080) != 0);
-      EXPECT_EQ(op_of(word), reserved ? Op::none : static_cast<Op>(op))
-          << row.mnemonic << std::hex << " " << word;
+      const bool reserved =
+          (rounds && (mode == 5 || mode == 6)) || (static_cast<Op>(op) == Op::amocas_q && (word & 0x00100080) != 0);
+      EXPECT_EQ(op_of(word), reserved ? Op::none : static_cast<Op>(op)) << row.mnemonic << std::hex << " " << word;
     }
   }
 }
@@ -360,8 +357,7 @@ TEST(Decode, EachExtensionCanBeOff) {
 TEST(Decode, CompressedNeedsCAndForDoublesD) {
   EXPECT_EQ(op_of(0x952e, without(Extension::C)), Op::none);
   EXPECT_EQ(decode(0x952e, without(Extension::C)).length, 2);
-  for (u32 half : {0x3c7cu, 0xa03cu, 0x357eu, 0xbfaau})
-    EXPECT_EQ(op_of(half, without(Extension::D)), Op::none);
+  for (u32 half : {0x3c7cu, 0xa03cu, 0x357eu, 0xbfaau}) EXPECT_EQ(op_of(half, without(Extension::D)), Op::none);
   EXPECT_EQ(op_of(0x557e, without(Extension::D)), Op::lw);
 }
 

@@ -57,8 +57,7 @@ TYPED_TEST(FpExact, AddMulDiv) {
     }
     if (is_zero<F>(a) || is_zero<F>(b)) continue;
     const Rounder<F> product = rounder<F>(x * y);
-    const Rounder<F> quotient(x.negative != y.negative,
-                              [&](const Dyadic& d) { return compare(d * y.mag, x.mag); });
+    const Rounder<F> quotient(x.negative != y.negative, [&](const Dyadic& d) { return compare(d * y.mag, x.mag); });
     for (const Rm rm : kModes) {
       auto want = product.round(rm);
       u8 flags = 0;
@@ -250,8 +249,7 @@ TYPED_TEST(FpExact, ToIntegersAndIntegralValues) {
     if (F::kWidth != 16 && source.below(2) != 0) {  // near the ends of the integer types, and near halves
       u8 ignored = 0;
       const int exp = static_cast<int>(source.below(68)) - 2;
-      a = static_cast<BitsOf<F>>((static_cast<BitsOf<F>>(exp + F::kBias) << F::kFracBits) + source.below(5) -
-                                 2);
+      a = static_cast<BitsOf<F>>((static_cast<BitsOf<F>>(exp + F::kBias) << F::kFracBits) + source.below(5) - 2);
       if (source.below(2) != 0) {
         a = soft::add<F>(a, static_cast<BitsOf<F>>(F::kOne - F::kMinNormal), Rm::rtz, ignored);
       }
@@ -320,8 +318,7 @@ TEST(FpExactModular, ConvertsModulo32Bits) {
   for (int i = 0; i < 200'000; ++i) {
     u64 a = source.any<F64>();
     if (source.below(2) != 0) {
-      a = (a & ~F64::kInf) |
-          (static_cast<u64>(F64::kBias + static_cast<int>(source.below(100))) << F64::kFracBits);
+      a = (a & ~F64::kInf) | (static_cast<u64>(F64::kBias + static_cast<int>(source.below(100))) << F64::kFracBits);
     }
     if (!finite<F64>(a)) continue;
     u8 flags = 0;

@@ -27,9 +27,9 @@ template <class Quick, class Soft>
     const auto want = definition(soft_flags);
     if (got != want || quick_flags != soft_flags) {
       return ::testing::AssertionFailure()
-             << std::hex << in.a << ' ' << in.b << ' ' << in.c << " mode " << static_cast<int>(in.rm)
-             << ", flags " << +before << ": quick " << +got << " flags " << +quick_flags << ", definition "
-             << +want << " flags " << +soft_flags;
+             << std::hex << in.a << ' ' << in.b << ' ' << in.c << " mode " << static_cast<int>(in.rm) << ", flags "
+             << +before << ": quick " << +got << " flags " << +quick_flags << ", definition " << +want << " flags "
+             << +soft_flags;
     }
   }
   return ::testing::AssertionSuccess();
@@ -52,17 +52,14 @@ TYPED_TEST(FpFast, Arithmetic) {
     const Rm rm = any_mode(source);
     const Inputs inputs{a, b, 0, rm};
     ASSERT_TRUE(agree(
-        inputs, [&](u8& f) { return add<F>(a, b, rm, f); },
-        [&](u8& f) { return soft::add<F>(a, b, rm, f); }));
+        inputs, [&](u8& f) { return add<F>(a, b, rm, f); }, [&](u8& f) { return soft::add<F>(a, b, rm, f); }));
     ASSERT_TRUE(agree(
         inputs, [&](u8& f) { return sub<F>(a, b, rm, f); },
         [&](u8& f) { return soft::add<F>(a, negate<F>(b), rm, f); }));
     ASSERT_TRUE(agree(
-        inputs, [&](u8& f) { return mul<F>(a, b, rm, f); },
-        [&](u8& f) { return soft::mul<F>(a, b, rm, f); }));
+        inputs, [&](u8& f) { return mul<F>(a, b, rm, f); }, [&](u8& f) { return soft::mul<F>(a, b, rm, f); }));
     ASSERT_TRUE(agree(
-        inputs, [&](u8& f) { return div<F>(a, b, rm, f); },
-        [&](u8& f) { return soft::div<F>(a, b, rm, f); }));
+        inputs, [&](u8& f) { return div<F>(a, b, rm, f); }, [&](u8& f) { return soft::div<F>(a, b, rm, f); }));
     ASSERT_TRUE(agree(
         inputs, [&](u8& f) { return sqrt<F>(a, rm, f); }, [&](u8& f) { return soft::sqrt<F>(a, rm, f); }));
     // Exact quotients and roots are rare among random operands: make some.
@@ -73,8 +70,7 @@ TYPED_TEST(FpFast, Arithmetic) {
         inputs, [&](u8& f) { return div<F>(product, b, rm, f); },
         [&](u8& f) { return soft::div<F>(product, b, rm, f); }));
     ASSERT_TRUE(agree(
-        inputs, [&](u8& f) { return sqrt<F>(square, rm, f); },
-        [&](u8& f) { return soft::sqrt<F>(square, rm, f); }));
+        inputs, [&](u8& f) { return sqrt<F>(square, rm, f); }, [&](u8& f) { return soft::sqrt<F>(square, rm, f); }));
   }
 }
 

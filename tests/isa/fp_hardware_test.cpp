@@ -55,9 +55,8 @@ class FpHardware : public ::testing::Test {
       u8 flags = 0;
       const BitsOf<F> got = definition(mode.rm, flags);
       if (got != want || flags != want_flags) {
-        return ::testing::AssertionFailure()
-               << std::hex << "mode " << static_cast<int>(mode.rm) << ": host " << +want << " flags "
-               << +want_flags << ", ours " << +got << " flags " << +flags;
+        return ::testing::AssertionFailure() << std::hex << "mode " << static_cast<int>(mode.rm) << ": host " << +want
+                                             << " flags " << +want_flags << ", ours " << +got << " flags " << +flags;
       }
     }
     return ::testing::AssertionSuccess();
@@ -82,8 +81,7 @@ TYPED_TEST(FpHardware, Arithmetic) {
         << std::hex << +a << ' ' << +b;
     ASSERT_TRUE(this->agree([&] { return x / y; }, [&](Rm rm, u8& f) { return soft::div<F>(a, b, rm, f); }))
         << std::hex << +a << ' ' << +b;
-    ASSERT_TRUE(
-        this->agree([&] { return std::sqrt(x); }, [&](Rm rm, u8& f) { return soft::sqrt<F>(a, rm, f); }));
+    ASSERT_TRUE(this->agree([&] { return std::sqrt(x); }, [&](Rm rm, u8& f) { return soft::sqrt<F>(a, rm, f); }));
   }
 }
 
@@ -102,8 +100,8 @@ TYPED_TEST(FpHardware, FusedMultiplyAdd) {
     volatile auto x = host<F>(a);
     volatile auto y = host<F>(b);
     volatile auto z = host<F>(c);
-    ASSERT_TRUE(this->agree([&] { return std::fma(x, y, z); },
-                            [&](Rm rm, u8& f) { return soft::fma<F>(a, b, c, rm, f); }))
+    ASSERT_TRUE(
+        this->agree([&] { return std::fma(x, y, z); }, [&](Rm rm, u8& f) { return soft::fma<F>(a, b, c, rm, f); }))
         << std::hex << +a << ' ' << +b << ' ' << +c;
   }
 }
@@ -121,9 +119,8 @@ TYPED_TEST(FpHardware, FromIntegers) {
     ASSERT_TRUE(this->agree([&] { return static_cast<Host>(host_v); },
                             [&](Rm rm, u8& f) { return soft::from_int<F, i64>(v, rm, f); }))
         << v;
-    ASSERT_TRUE(
-        this->agree([&] { return static_cast<Host>(host_w); },
-                    [&](Rm rm, u8& f) { return soft::from_int<F, i32>(static_cast<i32>(bits), rm, f); }))
+    ASSERT_TRUE(this->agree([&] { return static_cast<Host>(host_w); },
+                            [&](Rm rm, u8& f) { return soft::from_int<F, i32>(static_cast<i32>(bits), rm, f); }))
         << v;
   }
 }
@@ -166,8 +163,7 @@ TEST(FpHardwareConvert, BetweenFloatAndDouble) {
       const u32 bits = guest<F32>(on_host(mode.host, want_flags, [&] { return static_cast<float>(x); }));
       u8 flags = 0;
       const u32 got = soft::convert<F32, F64>(a, mode.rm, flags);
-      ASSERT_EQ(got, is_nan<F32>(bits) ? F32::kNan : bits)
-          << std::hex << a << " mode " << static_cast<int>(mode.rm);
+      ASSERT_EQ(got, is_nan<F32>(bits) ? F32::kNan : bits) << std::hex << a << " mode " << static_cast<int>(mode.rm);
       ASSERT_EQ(flags, want_flags) << std::hex << a << " mode " << static_cast<int>(mode.rm);
     }
   }

@@ -66,9 +66,8 @@ class Operands {
       case 0: return edge_operands<F>()[below(34)];
       case 1: return static_cast<B>(bits());
       case 2: return pack<F>(static_cast<int>(below(F::kExpMax + 1)), sparse());
-      case 3: return pack<F>(static_cast<int>(below(4)), bits());  // near underflow
-      case 4:
-        return pack<F>(F::kExpMax - 1 - static_cast<int>(below(4)), bits() & sparse());  // near overflow
+      case 3: return pack<F>(static_cast<int>(below(4)), bits());                              // near underflow
+      case 4: return pack<F>(F::kExpMax - 1 - static_cast<int>(below(4)), bits() & sparse());  // near overflow
       case 5: return pack<F>(F::kBias - 4 + static_cast<int>(below(9)), sparse());
       case 6: return pack<F>(F::kBias - F::kFracBits + static_cast<int>(below(2 * F::kFracBits)), bits());
       default: return small_integer<F>();
@@ -113,8 +112,7 @@ class Operands {
   BitsOf<F> small_integer() {
     u8 flags = 0;
     const unsigned range = below(2) != 0 ? 16 : 1000;
-    return soft::from_int<F, i32>(static_cast<i32>(below(range)) - static_cast<i32>(range / 2), Rm::rne,
-                                  flags);
+    return soft::from_int<F, i32>(static_cast<i32>(below(range)) - static_cast<i32>(range / 2), Rm::rne, flags);
   }
 
   u64 state_;

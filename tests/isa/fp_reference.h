@@ -116,9 +116,7 @@ inline Signed operator+(const Signed& a, const Signed& b) {
   if (a.negative == b.negative) return {a.negative, a.mag + b.mag};
   return compare(a.mag, b.mag) >= 0 ? Signed{a.negative, a.mag - b.mag} : Signed{b.negative, b.mag - a.mag};
 }
-inline Signed operator*(const Signed& a, const Signed& b) {
-  return {a.negative != b.negative, a.mag * b.mag};
-}
+inline Signed operator*(const Signed& a, const Signed& b) { return {a.negative != b.negative, a.mag * b.mag}; }
 
 /// The magnitude of a finite pattern; kInf stands for the power of two after the largest finite number.
 template <class F>

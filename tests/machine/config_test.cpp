@@ -60,8 +60,8 @@ TEST(Config, MemorySizes) {
     ASSERT_TRUE(bytes.ok()) << text << ": " << bytes.message();
     EXPECT_EQ(*bytes, mib << 20) << text;
   }
-  for (const char* text : {"", "M", "32M", "96M", "4G", "0", "-64", "+64", "64MB", "64 M", " 64", "0x40",
-                           "1.5G", "18446744073709551616", "18446744073709551615G", "17179869185G", "1T"})
+  for (const char* text : {"", "M", "32M", "96M", "4G", "0", "-64", "+64", "64MB", "64 M", " 64", "0x40", "1.5G",
+                           "18446744073709551616", "18446744073709551615G", "17179869185G", "1T"})
     EXPECT_FALSE(parse_memory_size(text).ok()) << text;
   EXPECT_EQ(parse_config(R"({"memory": 256})")->memory_bytes, u64{256} << 20);
 }
@@ -113,12 +113,10 @@ TEST(Config, MistakesAreNamed) {
       {R"({"disks": [1]})", "disks[0] has to be an object, not 1"},
       {R"({"disks": [{"source": "a"}, {}]})", "disks[1].source has to be the name of a disk, not absent"},
       {R"({"disks": [{"source": ""}]})", "disks[0].source has to be the name of a disk, not \"\""},
-      {R"({"disks": [{"source": "a", "read_only": 1}]})",
-       "disks[0].read_only has to be true or false, not 1"},
+      {R"({"disks": [{"source": "a", "read_only": 1}]})", "disks[0].read_only has to be true or false, not 1"},
       {R"({"disks": [{"source": "a", "readonly": true}]})",
        "disks[0] has an unknown key \"readonly\"; known are read_only, source"},
-      {R"({"disks": [{"source":"a"},{"source":"b"},{"source":"c"},{"source":"d"},{"source":"e"}]})",
-       "at most 4"},
+      {R"({"disks": [{"source":"a"},{"source":"b"},{"source":"c"},{"source":"d"},{"source":"e"}]})", "at most 4"},
   };
   for (const auto& [json, message] : cases)
     EXPECT_NE(message_of(json).find(message), std::string::npos) << json << ": " << message_of(json);
@@ -134,9 +132,8 @@ TEST(Config, LimitsOfSizeAndDepth) {
 }
 
 TEST(Config, SurvivesDamage) {
-  const std::string good =
-      R"({"harts":2,"memory":"512M","append":"a","paging":"sv48","console":"uart","zacas":false,)"
-      R"("seed":12,"disks":[{"source":"x","read_only":true}]})";
+  const std::string good = R"({"harts":2,"memory":"512M","append":"a","paging":"sv48","console":"uart","zacas":false,)"
+                           R"("seed":12,"disks":[{"source":"x","read_only":true}]})";
   ASSERT_EQ(message_of(good), "accepted");
   const std::vector<u8> bytes(good.begin(), good.end());
   for (size_t length = 0; length < good.size(); length++)

@@ -86,8 +86,7 @@ Outcome run_letters(u64 seed, u64 limit = 0, u64 second_limit = 0) {
   DeterministicRunner runner(**machine, clock, seed, {.longest_slice = 64});
   bool ended = runner.run(limit);
   if (second_limit != 0) ended = runner.run(second_limit);
-  return {platform.console.text, (*machine)->retired(), (*machine)->ram_hash(), shared->exit_code.load(),
-          ended};
+  return {platform.console.text, (*machine)->retired(), (*machine)->ram_hash(), shared->exit_code.load(), ended};
 }
 
 TEST(Deterministic, OneSeedIsOneExecution) {

@@ -70,16 +70,13 @@ class GuestRig final : public GuestView {
     HW_CHECK(machine_->memory().load(Pa(address), value), "address");
     return value;
   }
-  void poke(u64 address, u64 value) override {
-    HW_CHECK(machine_->memory().store(Pa(address), value), "address");
-  }
+  void poke(u64 address, u64 value) override { HW_CHECK(machine_->memory().store(Pa(address), value), "address"); }
 
   // Everything as at the machine's start, but for time, which goes on. All harts have left run().
   void restart(const GuestProgram& program) {
     GuestMemory& memory = machine_->memory();
     HW_CHECK(program.harts == machine_->hart_count(), "program for another number of harts");
-    const std::span<const u8> code(reinterpret_cast<const u8*>(program.words.data()),
-                                   4 * program.words.size());
+    const std::span<const u8> code(reinterpret_cast<const u8*>(program.words.data()), 4 * program.words.size());
     HW_CHECK(memory.write(Pa(kGuestCode), code) && memory.fill(Pa(kGuestData), 0, kGuestDataBytes), "room");
     if (program.prepare) program.prepare(*this);
     shared_->power.store(kPowerOn);
@@ -172,8 +169,7 @@ class GuestRig final : public GuestView {
   std::string verdict(const GuestProgram& program) {
     if (shared_->power.load() != kPowerOff) return "the machine did not power off";
     if (shared_->exit_code.load() != 0)
-      return format("the program failed with %llu",
-                    static_cast<unsigned long long>(peek(kGuestData + kFailure)));
+      return format("the program failed with %llu", static_cast<unsigned long long>(peek(kGuestData + kFailure)));
     return program.check ? program.check(*this) : std::string();
   }
   void report(u32 hart) {

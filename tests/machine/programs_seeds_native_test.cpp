@@ -39,12 +39,8 @@ TEST(ProgramSeeds, ReservedLock) { run_seeds(reserved_lock(3, 20)); }
 TEST(ProgramSeeds, PairCounter) { run_seeds(pair_counter(3, 20)); }
 TEST(ProgramSeeds, InterruptStorm) { run_seeds(interrupt_storm(2, 20, StormWait::sleeps)); }
 // A hart that misses an interrupt hears of it when it next returns to its caller: far too late.
-TEST(ProgramSeeds, InterruptStormWithoutSleep) {
-  run_seeds(interrupt_storm(3, 10, StormWait::spins), 300'000);
-}
-TEST(ProgramSeeds, InterruptStormWithWritesOfSip) {
-  run_seeds(interrupt_storm(3, 12, StormWait::writes_sip));
-}
+TEST(ProgramSeeds, InterruptStormWithoutSleep) { run_seeds(interrupt_storm(3, 10, StormWait::spins), 300'000); }
+TEST(ProgramSeeds, InterruptStormWithWritesOfSip) { run_seeds(interrupt_storm(3, 12, StormWait::writes_sip)); }
 TEST(ProgramSeeds, StartAndStop) { run_seeds(start_and_stop(3, 10, false)); }
 TEST(ProgramSeeds, StartAndStopWithLateInterrupts) { run_seeds(start_and_stop(2, 15, true)); }
 TEST(ProgramSeeds, StartRace) { run_seeds(start_race(10)); }

@@ -24,9 +24,7 @@ TEST(ProgramThreads, PairCounter) {
 }
 TEST(ProgramThreads, InterruptStorm) { run_times(interrupt_storm(2, 1500, StormWait::sleeps), 3); }
 TEST(ProgramThreads, InterruptStormWithoutSleep) { run_times(interrupt_storm(2, 200, StormWait::spins), 2); }
-TEST(ProgramThreads, InterruptStormWithWritesOfSip) {
-  run_times(interrupt_storm(4, 500, StormWait::writes_sip), 3);
-}
+TEST(ProgramThreads, InterruptStormWithWritesOfSip) { run_times(interrupt_storm(4, 500, StormWait::writes_sip), 3); }
 TEST(ProgramThreads, StartAndStop) { run_times(start_and_stop(3, 500, false), 3); }
 TEST(ProgramThreads, StartAndStopWithLateInterrupts) { run_times(start_and_stop(4, 300, true), 3); }
 TEST(ProgramThreads, StartRace) { run_times(start_race(200), 3); }
@@ -54,8 +52,8 @@ TEST(ProgramThreads, Litmus) {
       ASSERT_EQ(rig.run_threads(program), "") << test.name;
       seen += litmus_count(test, rig);
     }
-    std::printf("  %-20s %s %u of %u times\n", test.name, test.forbidden ? "(forbidden)" : "(allowed)  ",
-                seen, kTimes * kLitmusTimes);
+    std::printf("  %-20s %s %u of %u times\n", test.name, test.forbidden ? "(forbidden)" : "(allowed)  ", seen,
+                kTimes * kLitmusTimes);
     if (test.forbidden) {
       EXPECT_EQ(seen, 0u) << test.name;
     }

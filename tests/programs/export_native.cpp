@@ -81,8 +81,8 @@ std::vector<Entry> entries() {
   for (const Litmus& test : litmus_tests()) {
     // Harts that share a processor wait for each other at every barrier.
     const u32 times = test.harts.size() > 2 ? 4096 : 40'960;
-    all.push_back({std::string("litmus ") + test.name, litmus_program(test, times),
-                   litmus_end(times) - kGuestData, test, times});
+    all.push_back(
+        {std::string("litmus ") + test.name, litmus_program(test, times), litmus_end(times) - kGuestData, test, times});
   }
   return all;
 }
@@ -101,8 +101,7 @@ class Contents final : public GuestView {
     for (u32 i = 0; i < 8; i++) byte(address + i) = static_cast<u8>(value >> 8 * i);
   }
   void place(u64 address, const std::vector<u32>& words) {
-    for (size_t i = 0; i < 4 * words.size(); i++)
-      byte(address + i) = static_cast<u8>(words[i / 4] >> 8 * (i % 4));
+    for (size_t i = 0; i < 4 * words.size(); i++) byte(address + i) = static_cast<u8>(words[i / 4] >> 8 * (i % 4));
   }
   // Neighbouring pages as one segment.
   std::vector<ElfMaker::Segment> segments() const {
@@ -183,9 +182,8 @@ int export_all(const std::string& folder) {
   for (const Entry& entry : entries()) {
     const std::vector<u8> file = bootable(entry.program);
     write_file(folder + "/" + entry.name + ".elf", file.data(), file.size());
-    list += format(R"(%s  {"name": "%s", "harts": %u, "address": %llu, "length": %llu})",
-                   list.empty() ? "" : ",\n", entry.name.c_str(), entry.program.harts, ull{kGuestData},
-                   ull{entry.data_bytes});
+    list += format(R"(%s  {"name": "%s", "harts": %u, "address": %llu, "length": %llu})", list.empty() ? "" : ",\n",
+                   entry.name.c_str(), entry.program.harts, ull{kGuestData}, ull{entry.data_bytes});
   }
   list = "[\n" + list + "\n]\n";
   write_file(folder + "/programs.json", list.data(), list.size());
@@ -202,8 +200,7 @@ class Dump final : public GuestView {
     bytes_.resize(bytes + 1);
     const size_t size = std::fread(bytes_.data(), 1, bytes_.size(), file);
     std::fclose(file);
-    if (size != bytes)
-      give_up(path + format(" does not have the %llu bytes of the program's data", ull{bytes}));
+    if (size != bytes) give_up(path + format(" does not have the %llu bytes of the program's data", ull{bytes}));
     bytes_.resize(size);
   }
   u64 peek(u64 address) override {
@@ -227,8 +224,7 @@ std::string look_at_litmus(const Entry& entry, GuestView& view, std::string& fou
     for (u32 hart = 0; hart < test.harts.size(); hart++) {
       u32 loads = 0;
       for (const LitmusStep& step : test.harts[hart])
-        loads +=
-            step.kind == Kind::load || step.kind == Kind::reserved_load || step.kind == Kind::dependent_load;
+        loads += step.kind == Kind::load || step.kind == Kind::reserved_load || step.kind == Kind::dependent_load;
       for (u32 i = 0; i < loads; i++) {
         outcome.push_back(view.peek(litmus_results(entry.times) + 64 * time + 16 * hart + 8 * i));
         if (outcome.back() > 1) return format("time %u: hart %u read a value that nobody stores", time, hart);

@@ -12,9 +12,9 @@ inline std::function<std::string(GuestView&)> expect_counters(u64 counter, u64 o
   return [=](GuestView& view) -> std::string {
     const u64 first = view.peek(kGuestData + kCounter), second = view.peek(kGuestData + kOther);
     if (first == counter && second == other) return {};
-    return format("counters are %llu and %llu instead of %llu and %llu",
-                  static_cast<unsigned long long>(first), static_cast<unsigned long long>(second),
-                  static_cast<unsigned long long>(counter), static_cast<unsigned long long>(other));
+    return format("counters are %llu and %llu instead of %llu and %llu", static_cast<unsigned long long>(first),
+                  static_cast<unsigned long long>(second), static_cast<unsigned long long>(counter),
+                  static_cast<unsigned long long>(other));
   };
 }
 
@@ -71,8 +71,8 @@ inline GuestProgram reserved_lock(u32 harts, u32 rounds) {
   return program;
 }
 
-// Each hart increments two neighbouring doublewords at once by AMOCAS.Q, and the lower one alone by an AMO, which must not
-// fall between the halves of the other.
+// Each hart increments two neighbouring doublewords at once by AMOCAS.Q, and the lower one alone by an AMO, which must
+// not fall between the halves of the other.
 inline GuestProgram pair_counter(u32 harts, u32 rounds) {
   Guest g(harts);
   g.li(s2, rounds);
@@ -95,7 +95,8 @@ inline GuestProgram pair_counter(u32 harts, u32 rounds) {
   g.finish();
   GuestProgram program = g.program();
   program.check = [=](GuestView& view) -> std::string {
-    const u64 low = view.peek(kGuestData + kCounter), high = view.peek(kGuestData + kCounter + 8), all = u64{harts} * rounds;
+    const u64 low = view.peek(kGuestData + kCounter), high = view.peek(kGuestData + kCounter + 8),
+              all = u64{harts} * rounds;
     if (low == 2 * all && high == all) return {};
     return format("the halves are %llu and %llu after %llu increments of both", static_cast<unsigned long long>(low),
                   static_cast<unsigned long long>(high), static_cast<unsigned long long>(all));

@@ -124,8 +124,8 @@ bool run_all(Board& board, u32 harts, bool jitter) {
 
 void run_to_success(Board& board, u32 harts, bool jitter = false) {
   ASSERT_TRUE(run_all(board, harts, jitter));
-  EXPECT_EQ(board.power.code.load(), 0u)
-      << "check " << board.peek(kFailedCheck) << " saw 0x" << std::hex << board.peek(kFailedValue);
+  EXPECT_EQ(board.power.code.load(), 0u) << "check " << board.peek(kFailedCheck) << " saw 0x" << std::hex
+                                         << board.peek(kFailedValue);
   EXPECT_EQ(board.machine().power.load(), u32{kPowerOff});
 }
 
@@ -609,8 +609,7 @@ INSTANTIATE_TEST_SUITE_P(All, SbiHartsSfence,
                          testing::Values(SfenceCase{"page", 1, 0x4000'0000, 0x1000},
                                          SfenceCase{"byte", 1, 0x4000'0fff, 1},
                                          SfenceCase{"range", 1, 0x3fff'f000, 0x10'0000},
-                                         SfenceCase{"zero_zero", 1, 0, 0},
-                                         SfenceCase{"everything", 1, 0x1000, ~u64{0}},
+                                         SfenceCase{"zero_zero", 1, 0, 0}, SfenceCase{"everything", 1, 0x1000, ~u64{0}},
                                          SfenceCase{"asid_page", 2, 0x4000'0000, 0x1000},
                                          SfenceCase{"asid_everything", 2, 0, ~u64{0}}),
                          [](const auto& info) { return std::string(info.param.name); });

@@ -16,8 +16,8 @@ Answer error(i64 code) { return {code, 0}; }
 
 TEST(Sbi, UnknownExtensionsAndFunctionsAreNotSupported) {
   Board board(1);
-  for (const u64 extension : {u64{0x11}, u64{0x0a00'0000}, u64{0x0900'0000}, u64{0x50'4d55}, u64{0x4d53'5345},
-                              ~u64{0}, u64{0x7fff'ffff}, u64{1} << 63})
+  for (const u64 extension : {u64{0x11}, u64{0x0a00'0000}, u64{0x0900'0000}, u64{0x50'4d55}, u64{0x4d53'5345}, ~u64{0},
+                              u64{0x7fff'ffff}, u64{1} << 63})
     EXPECT_EQ(board.call(0, extension, 0), error(kNotSupported)) << std::hex << extension;
   for (u64 legacy = 0; legacy <= 0xf; legacy++)
     EXPECT_EQ(board.call(0, legacy, 0, {'x'}), error(kNotSupported)) << legacy;
@@ -121,8 +121,7 @@ const HartListCase kHartLists[] = {
 TEST(SbiIpi, ReachesExactlyTheHartsOfTheList) {
   for (const HartListCase& c : kHartLists) {
     Board board(3);
-    EXPECT_EQ(board.call(0, kIpi, 0, {c.mask, c.base}), error(c.error))
-        << std::hex << c.mask << " " << c.base;
+    EXPECT_EQ(board.call(0, kIpi, 0, {c.mask, c.base}), error(c.error)) << std::hex << c.mask << " " << c.base;
     for (u32 i = 0; i < kMaxInitiators; i++) {
       EXPECT_EQ(board.shared(i).lines.load(), bit(c.harts, i) ? kSsiBit : 0) << i;
       // The caller has served its own already.
@@ -211,8 +210,7 @@ TEST(SbiFence, AddressRanges) {
       Board board(2);
       EXPECT_EQ(board.call(0, kRfence, function, {2, 0, c.start, c.size, top}), error(c.error))
           << std::hex << c.start << " " << c.size;
-      EXPECT_EQ(board.shared(1).park.load() == kParkedMustFlush, c.fences)
-          << std::hex << c.start << " " << c.size;
+      EXPECT_EQ(board.shared(1).park.load() == kParkedMustFlush, c.fences) << std::hex << c.start << " " << c.size;
     }
   }
   // FENCE.I has no addresses.
@@ -278,8 +276,7 @@ TEST(SbiHartState, StartChecksItsArguments) {
   EXPECT_EQ(board.call(0, kHsm, 0, {3, kCode, 0}), error(kInvalidParam));
   EXPECT_EQ(board.call(0, kHsm, 0, {~u64{0}, kCode, 0}), error(kInvalidParam));
   EXPECT_EQ(board.call(0, kHsm, 0, {u64{1} << 32, kCode, 0}), error(kInvalidParam));
-  for (const u64 bad :
-       {u64{0}, u64{2}, kRamBase - 2, kCode + 1, end, end - 1, ~u64{0}, ~u64{1}, u64{1} << 63})
+  for (const u64 bad : {u64{0}, u64{2}, kRamBase - 2, kCode + 1, end, end - 1, ~u64{0}, ~u64{1}, u64{1} << 63})
     EXPECT_EQ(board.call(0, kHsm, 0, {1, bad, 0}), error(kInvalidAddress)) << std::hex << bad;
   EXPECT_EQ(board.call(0, kHsm, 0, {0, kCode, 0}), error(kAlreadyAvailable));
   for (u32 i = 1; i < 3; i++) {
@@ -487,8 +484,8 @@ TEST(SbiReset, Errors) {
 
 TEST(SbiSystemSuspend, NeedsAllOtherHartsStopped) {
   Board board(3);
-  for (const u32 state : {kHsmStarted, kHsmStartPending, kHsmStopPending, kHsmSuspended, kHsmSuspendPending,
-                          kHsmResumePending}) {
+  for (const u32 state :
+       {kHsmStarted, kHsmStartPending, kHsmStopPending, kHsmSuspended, kHsmSuspendPending, kHsmResumePending}) {
     board.shared(2).hsm_state.store(state);
     EXPECT_EQ(board.call(0, kSusp, 0, {0, kCode, 0}), error(kDenied)) << state;
   }
@@ -565,10 +562,8 @@ TEST(SbiConsole, RangesAreChecked) {
   };
   for (const Case& c : cases) {
     const u64 moved = c.error == kSuccess ? c.bytes : 0;
-    EXPECT_EQ(board.call(0, kDbcn, 0, {c.bytes, c.low, c.high}), (Answer{c.error, moved}))
-        << std::hex << c.low;
-    EXPECT_EQ(board.call(0, kDbcn, 1, {c.bytes, c.low, c.high}), (Answer{c.error, moved}))
-        << std::hex << c.low;
+    EXPECT_EQ(board.call(0, kDbcn, 0, {c.bytes, c.low, c.high}), (Answer{c.error, moved})) << std::hex << c.low;
+    EXPECT_EQ(board.call(0, kDbcn, 1, {c.bytes, c.low, c.high}), (Answer{c.error, moved})) << std::hex << c.low;
   }
   EXPECT_EQ(board.console.output.size(), 1u);
   EXPECT_EQ(board.console.input, "nput that stays");

@@ -18,8 +18,8 @@
 
 namespace hartwood::test {
 
-inline constexpr u64 kBase = 0x10, kTime = 0x5449'4d45, kIpi = 0x73'5049, kRfence = 0x5246'4e43,
-                     kHsm = 0x48'534d, kSrst = 0x5352'5354, kDbcn = 0x4442'434e, kSusp = 0x5355'5350;
+inline constexpr u64 kBase = 0x10, kTime = 0x5449'4d45, kIpi = 0x73'5049, kRfence = 0x5246'4e43, kHsm = 0x48'534d,
+                     kSrst = 0x5352'5354, kDbcn = 0x4442'434e, kSusp = 0x5355'5350;
 inline constexpr i64 kSuccess = 0, kFailed = -1, kNotSupported = -2, kInvalidParam = -3, kDenied = -4,
                      kInvalidAddress = -5, kAlreadyAvailable = -6;
 
@@ -103,8 +103,7 @@ class Board {
       options.code_pages = 16;
       options.slice = 64;
       Clock& time = other_clock != nullptr ? *other_clock : clock;
-      harts_.push_back(
-          std::make_unique<Hart>(options, HartParts{*memory_, bus_, attention, time, &sbi, tracer}));
+      harts_.push_back(std::make_unique<Hart>(options, HartParts{*memory_, bus_, attention, time, &sbi, tracer}));
       HartState& state = harts_.back()->state();
       state.privilege = Privilege::supervisor;
       state.pc = kCode;

@@ -137,8 +137,7 @@ class ModelHart final : public FenceTarget {
     for (u32 i = 0; i < world_.harts; i++) {
       if ((targets >> i & 1) == 0) continue;
       ModelHart& target = *all[i];
-      for (u32 page = 0; page < kPages; page++)
-        target.fenced(target.cached_[page], target.floor_[page], wanted[page]);
+      for (u32 page = 0; page < kPages; page++) target.fenced(target.cached_[page], target.floor_[page], wanted[page]);
       target.fenced(target.cached_code_, target.code_floor_, wanted_code);
     }
   }
@@ -169,8 +168,7 @@ class ModelHart final : public FenceTarget {
   void fenced(u64 cached, u64& floor, u64 wanted) {
     if (wanted == 0) return;
     // A hart that is asleep may hold old entries; it has to drop them before it uses one.
-    if (!asleep_)
-      world_.require(cached == 0 || cached >= wanted, "a fence returned before its target had flushed");
+    if (!asleep_) world_.require(cached == 0 || cached >= wanted, "a fence returned before its target had flushed");
     if (floor < wanted) floor = wanted;
   }
 

@@ -78,8 +78,7 @@ inline u32 encode_load(Op op, Reg rd, i64 imm, Reg address) {
 }
 inline u32 encode_store(Op op, Reg rs2, i64 imm, Reg address) {
   const u32 field = low_bits(imm, 12);
-  return base_of(op, Format::s) | (field & 31) << 7 | u32{address} << 15 | u32{rs2} << 20 |
-         (field >> 5) << 25;
+  return base_of(op, Format::s) | (field & 31) << 7 | u32{address} << 15 | u32{rs2} << 20 | (field >> 5) << 25;
 }
 inline u32 encode_branch(Op op, Reg rs1, Reg rs2, i64 offset) {
   const u32 field = low_bits(offset, 13);
@@ -181,15 +180,13 @@ class Assembler {
       const u64 to = labels_[use.label];
       HW_CHECK(to != kUnbound, "label never bound");
       const i64 offset = static_cast<i64>(to - (base_ + 4 * use.at));
-      result[use.at] |=
-          use.jump ? encode_jump(Op::jal, zero, offset) : encode_branch(Op::beq, zero, zero, offset);
+      result[use.at] |= use.jump ? encode_jump(Op::jal, zero, offset) : encode_branch(Op::beq, zero, zero, offset);
     }
     return result;
   }
   void place(GuestMemory& memory) const {
     const std::vector<u32> program = words();
-    const bool fits =
-        memory.write(Pa(base_), {reinterpret_cast<const u8*>(program.data()), 4 * program.size()});
+    const bool fits = memory.write(Pa(base_), {reinterpret_cast<const u8*>(program.data()), 4 * program.size()});
     HW_CHECK(fits, "program outside of RAM");
   }
 

@@ -16,8 +16,7 @@ TEST(TestAssembler, FieldsAreWhereTheDecoderLooksForThem) {
   EXPECT_EQ(insn(encode_shift(Op::slli, t0, t1, 63)), (Insn{static_cast<u16>(Op::slli), t0, t1, 63}));
   EXPECT_EQ(insn(encode_load(Op::ld, a5, 2047, s0)), (Insn{static_cast<u16>(Op::ld), a5, s0, 2047}));
   EXPECT_EQ(insn(encode_upper(Op::lui, a5, -1)).imm, -4096);
-  EXPECT_EQ(insn(encode_csr(Op::csrrw, a0, kCsrSatp, a1)),
-            (Insn{static_cast<u16>(Op::csrrw), a0, a1, kCsrSatp}));
+  EXPECT_EQ(insn(encode_csr(Op::csrrw, a0, kCsrSatp, a1)), (Insn{static_cast<u16>(Op::csrrw), a0, a1, kCsrSatp}));
   EXPECT_EQ(decode(encode_plain(Op::ecall), {}).op, Op::ecall);
   EXPECT_EQ(decode(encode_amo(Op::amoadd_d, a0, a1, a2), {}).op, Op::amoadd_d);
   for (const i32 offset : {-2048, -1, 0, 1, 31, 32, 2047}) {
@@ -66,8 +65,7 @@ u64 evaluate(const std::vector<u32>& words) {
 
 TEST(TestAssembler, ConstantsOfAllSizes) {
   for (unsigned shift = 0; shift < 64; shift++) {
-    for (const u64 base :
-         {u64{1}, u64{0x7ff}, u64{0x800}, u64{0xfff}, u64{0x8000'0800}, u64{0x1234'5678'9abc'def0}}) {
+    for (const u64 base : {u64{1}, u64{0x7ff}, u64{0x800}, u64{0xfff}, u64{0x8000'0800}, u64{0x1234'5678'9abc'def0}}) {
       for (const u64 value : {base << shift, (base << shift) - 1, u64{0} - (base << shift)}) {
         Assembler code(0);
         code.li(t0, value);

@@ -130,8 +130,8 @@ VirtioBlock::Outcome VirtioBlock::erase(BlockRequest& request, bool zeroes, u64&
   for (u32 i = 0; i < count; i++) {
     const u64 at = ranges[i].sector * kSectorBytes;
     const u64 bytes = u64{ranges[i].sectors} * kSectorBytes;
-    const bool good = zeroes ? backend_.write_zeroes(at, bytes, (ranges[i].flags & kUnmap) != 0)
-                             : backend_.discard(at, bytes);
+    const bool good =
+        zeroes ? backend_.write_zeroes(at, bytes, (ranges[i].flags & kUnmap) != 0) : backend_.discard(at, bytes);
     if (!good) return {BlockStatus::io_error, 0};
   }
   if (!transport().has_feature(kFlush) && !backend_.flush()) return {BlockStatus::io_error, 0};
@@ -157,8 +157,7 @@ void VirtioBlock::finish(u32 queue, const BlockRequest& request, const Outcome& 
   // The used length counts an unbroken prefix of the writable bytes: with the status byte only if no gap is
   // before it.
   const u64 with_status = outcome.written + 1;
-  used.push(request.ticket,
-            static_cast<u32>(with_status == request.writable_bytes ? with_status : outcome.written));
+  used.push(request.ticket, static_cast<u32>(with_status == request.writable_bytes ? with_status : outcome.written));
 }
 
 void VirtioBlock::notify(u32 queue) {

@@ -35,8 +35,7 @@ class MemoryBackend final : public BlockBackend {
   explicit MemoryBackend(std::vector<u8> bytes, bool read_only = false)
       : owned_(std::move(bytes)), bytes_(owned_), read_only_(read_only) {}
   // Works in place on memory that outlives the backend.
-  explicit MemoryBackend(std::span<u8> bytes, bool read_only = false)
-      : bytes_(bytes), read_only_(read_only) {}
+  explicit MemoryBackend(std::span<u8> bytes, bool read_only = false) : bytes_(bytes), read_only_(read_only) {}
   MemoryBackend(const MemoryBackend&) = delete;
   MemoryBackend& operator=(const MemoryBackend&) = delete;
 

@@ -44,8 +44,7 @@ Result<std::unique_ptr<FileBackend>> FileBackend::open(const std::string& path, 
   } else {
     why = "neither a file nor a block device";
   }
-  if (why == nullptr && size % kSectorBytes != 0)
-    why = "its size is not a multiple of 512 bytes; truncate or pad it";
+  if (why == nullptr && size % kSectorBytes != 0) why = "its size is not a multiple of 512 bytes; truncate or pad it";
   if (why != nullptr) {
     const Error error = errorf("cannot use disk %s: %s", path.c_str(), why);
     ::close(file);

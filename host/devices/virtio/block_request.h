@@ -23,11 +23,11 @@ enum class BlockStatus : u8 { ok = 0, io_error = 1, unsupported = 2 };
 
 struct BlockRequest {
   Ticket ticket;
-  u32 type = 0;     // a BlockType, or one that the device does not know
-  u64 sector = 0;   // of 512 bytes
-  Cursor data{{}};  // for a type that reads the disk the writable bytes before the status byte, else the
-                    // readable ones behind the header
-  Pa status;        // the last writable byte
+  u32 type = 0;            // a BlockType, or one that the device does not know
+  u64 sector = 0;          // of 512 bytes
+  Cursor data{{}};         // for a type that reads the disk the writable bytes before the status byte, else the
+                           // readable ones behind the header
+  Pa status;               // the last writable byte
   u64 writable_bytes = 0;  // of the chain, with the status byte
 };
 

@@ -28,9 +28,7 @@ class Chain {
  public:
   Ticket ticket() const { return ticket_; }
   std::span<const Segment> readable() const { return {segments_.data(), readable_count_}; }
-  std::span<const Segment> writable() const {
-    return std::span<const Segment>(segments_).subspan(readable_count_);
-  }
+  std::span<const Segment> writable() const { return std::span<const Segment>(segments_).subspan(readable_count_); }
   u64 readable_bytes() const { return readable_bytes_; }
   u64 writable_bytes() const { return writable_bytes_; }  // with readable_bytes() below 2^32
 

@@ -66,9 +66,7 @@ bool VirtioConsole::accepts_input(const Port& port) const {
 
 // ---- Control queues ----
 
-void VirtioConsole::post(Port& port, Event event) {
-  port.messages = static_cast<u16>(port.messages | 1u << event);
-}
+void VirtioConsole::post(Port& port, Event event) { port.messages = static_cast<u16>(port.messages | 1u << event); }
 
 // Sends what is due, in ascending order of ports, as far as the driver has buffers.
 void VirtioConsole::flush_messages() {
@@ -227,8 +225,7 @@ void VirtioConsole::pull_input(u32 index) {
     if (transport().running()) transport().queue(receive_queue(index)).rearm();
     return;
   }
-  fill_buffers(index,
-               [&](std::span<u8> to) { return std::min(input->read(to), static_cast<u32>(to.size())); });
+  fill_buffers(index, [&](std::span<u8> to) { return std::min(input->read(to), static_cast<u32>(to.size())); });
 }
 
 // ---- Entry points ----
@@ -240,8 +237,7 @@ void VirtioConsole::notify(u32 queue) {
       return Handled::done;
     });
     flush_messages();
-    for (u32 index = 0; index < ports_.size(); index++)
-      pull_input(index);  // a port may just have been opened
+    for (u32 index = 0; index < ports_.size(); index++) pull_input(index);  // a port may just have been opened
   } else if (queue == kControlReceive) {
     flush_messages();
   } else {
@@ -330,8 +326,7 @@ void VirtioConsole::load(StateReader& in) {
   for (Port& port : ports) {
     in.get(port.options.columns);
     in.get(port.options.rows);
-    for (bool* flag : {&port.options.connected, &port.added, &port.ready, &port.guest_open})
-      *flag = in.get<u8>() != 0;
+    for (bool* flag : {&port.options.connected, &port.added, &port.ready, &port.guest_open}) *flag = in.get<u8>() != 0;
     in.get(port.messages);
     in.get(port.sent);
   }

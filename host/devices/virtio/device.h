@@ -117,8 +117,7 @@ void drain_queue(VirtioTransport& transport, u32 index, Chain& chain, Handle&& h
 template <class Config>
 void read_config_from(const Config& config, u32 offset, std::span<u8> to) {
   if (offset >= sizeof config) return;
-  std::memcpy(to.data(), reinterpret_cast<const u8*>(&config) + offset,
-              std::min(to.size(), sizeof config - offset));
+  std::memcpy(to.data(), reinterpret_cast<const u8*>(&config) + offset, std::min(to.size(), sizeof config - offset));
 }
 
 }  // namespace hartwood

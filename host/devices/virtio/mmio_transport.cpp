@@ -28,8 +28,7 @@ VirtioMmio::VirtioMmio(GuestMemory& memory, VirtioDevice* device, InterruptLine 
 }
 
 u64 VirtioMmio::offered_features() const {
-  constexpr u64 kCommon =
-      u64{1} << kIndirectDescFeature | u64{1} << kEventIndexFeature | u64{1} << kVersion1Feature;
+  constexpr u64 kCommon = u64{1} << kIndirectDescFeature | u64{1} << kEventIndexFeature | u64{1} << kVersion1Feature;
   return device_->features() | kCommon;
 }
 
@@ -52,8 +51,7 @@ void VirtioMmio::broken(const char* why) {
   status_ |= kNeedsReset;
   fault_ = why;
   if (log_ != nullptr && log_->enabled(LogLevel::warning))
-    log_->write(LogLevel::warning,
-                "virtio device " + std::to_string(device_->id()) + " needs a reset: " + why);
+    log_->write(LogLevel::warning, "virtio device " + std::to_string(device_->id()) + " needs a reset: " + why);
   if (status_ & kDriverOk) raise(kConfigInterrupt);
 }
 
@@ -123,8 +121,7 @@ void VirtioMmio::write_queue_ready(VirtQueue& queue, u32 value) {
   if ((value & 1) == 0) {
     queue.disable();
   } else if (!queue.enabled() && features_agreed()) {
-    if (!queue.enable(has_feature(kEventIndexFeature), has_feature(kIndirectDescFeature)))
-      broken(queue.fault());
+    if (!queue.enable(has_feature(kEventIndexFeature), has_feature(kIndirectDescFeature))) broken(queue.fault());
   }
 }
 
@@ -139,9 +136,7 @@ u32 VirtioMmio::read_register(u64 offset) {
   if (device_ == nullptr) return 0;
   switch (offset) {
     case kDeviceFeatures:
-      return device_features_select_ < 2
-                 ? static_cast<u32>(offered_features() >> (32 * device_features_select_))
-                 : 0;
+      return device_features_select_ < 2 ? static_cast<u32>(offered_features() >> (32 * device_features_select_)) : 0;
     case kQueueSizeMax: return selected_queue() != nullptr ? selected_queue()->max_size() : 0;
     case kQueueReady: return selected_queue() != nullptr && selected_queue()->enabled();
     case kInterruptStatus: return interrupt_status_;
@@ -199,8 +194,7 @@ bool VirtioMmio::mmio_read(u64 offset, unsigned size, u64& value) {
   if (offset < kConfig) {
     if (size == 4) value = read_register(offset);
   } else if (device_ != nullptr) {
-    device_->read_config(static_cast<u32>(offset - kConfig),
-                         std::span<u8>(reinterpret_cast<u8*>(&value), size));
+    device_->read_config(static_cast<u32>(offset - kConfig), std::span<u8>(reinterpret_cast<u8*>(&value), size));
   }
   continue_deferred();
   return true;
@@ -242,8 +236,7 @@ void VirtioMmio::load(StateReader& in) {
   Guard guard(lock_);
   reset_locked();
   in.begin("VMIO", 1);
-  if (in.get<u32>() != (device_ != nullptr ? device_->id() : 0))
-    in.fail("saved virtio slot holds another device");
+  if (in.get<u32>() != (device_ != nullptr ? device_->id() : 0)) in.fail("saved virtio slot holds another device");
   if (in.get<u32>() != queues_.size()) in.fail("saved virtio device has another number of queues");
   in.get(driver_features_);
   in.get(deferred_);
@@ -253,11 +246,9 @@ void VirtioMmio::load(StateReader& in) {
   in.get(status_);
   in.get(interrupt_status_);
   const u32 generation = in.get<u32>();
-  if (!in.failed() && device_ != nullptr && features_agreed() &&
-      (driver_features_ & ~offered_features()) != 0)
+  if (!in.failed() && device_ != nullptr && features_agreed() && (driver_features_ & ~offered_features()) != 0)
     in.fail("saved virtio device agreed on features that this one has not");
-  for (VirtQueue& queue : queues_)
-    queue.load(in, has_feature(kEventIndexFeature), has_feature(kIndirectDescFeature));
+  for (VirtQueue& queue : queues_) queue.load(in, has_feature(kEventIndexFeature), has_feature(kIndirectDescFeature));
   in.end();
   if (device_ != nullptr) device_->load(in);
   if (in.failed()) {

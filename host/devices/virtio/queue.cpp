@@ -105,8 +105,7 @@ VirtQueue::Next VirtQueue::peek(Chain& chain) {
       if (descriptor.bytes == 0 || descriptor.bytes % kDescriptorBytes != 0 ||
           descriptor.bytes / kDescriptorBytes > kMaxIndirect)
         return broken("impossible size of an indirect table");
-      if (!memory_.contains(Pa(descriptor.address), descriptor.bytes))
-        return broken("indirect table outside RAM");
+      if (!memory_.contains(Pa(descriptor.address), descriptor.bytes)) return broken("indirect table outside RAM");
       table = descriptor.address;
       entries = static_cast<u32>(descriptor.bytes / kDescriptorBytes);
       index = 0;
@@ -138,15 +137,13 @@ bool VirtQueue::interrupt_wanted() {
   const u16 before = signalled_;
   signalled_ = next_used_;
   if (event_index_)
-    return passed(memory_.atomic_load<u16>(Pa(layout_.available + 4 + u64{2} * layout_.size)), next_used_,
-                  before);
+    return passed(memory_.atomic_load<u16>(Pa(layout_.available + 4 + u64{2} * layout_.size)), next_used_, before);
   return (memory_.atomic_load<u16>(Pa(layout_.available)) & kNoInterrupt) == 0;
 }
 
 bool VirtQueue::rearm() {
   if (!enabled_) return false;
-  if (event_index_)
-    memory_.atomic_store<u16>(Pa(layout_.used + 4 + kUsedElementBytes * layout_.size), last_available_);
+  if (event_index_) memory_.atomic_store<u16>(Pa(layout_.used + 4 + kUsedElementBytes * layout_.size), last_available_);
   return available_index() != last_available_;
 }
 

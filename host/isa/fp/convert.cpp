@@ -43,8 +43,7 @@ I to_int(BitsOf<F> a, Rm rm, u8& flags) {
   if (n.exp > 63) return out_of_range(sign);
   const Fixed x = to_fixed(n);
   // No carry out of 64 bits: a number with a fraction has at most 53 bits before the point.
-  const u64 rounded =
-      x.integer + static_cast<u64>(rounds_up(rm, sign, (x.integer & 1) != 0, x.fraction, kHalfUnit));
+  const u64 rounded = x.integer + static_cast<u64>(rounds_up(rm, sign, (x.integer & 1) != 0, x.fraction, kHalfUnit));
   const u64 limit = sign ? u64{0} - static_cast<u64>(Limits::min()) : static_cast<u64>(Limits::max());
   if (rounded > limit) return out_of_range(sign);
   if (x.fraction != 0) flags |= kNX;
@@ -73,8 +72,7 @@ BitsOf<To> convert(BitsOf<From> a, Rm rm, u8& flags) {
 template <class F>
 BitsOf<F> round_int(BitsOf<F> a, Rm rm, bool inexact, u8& flags) {
   const int exp = exponent_field<F>(a) - F::kBias;
-  if (exp >= F::kFracBits)
-    return detail::any_nan<F>(a, a, flags) ? F::kNan : a;  // integral already, or special
+  if (exp >= F::kFracBits) return detail::any_nan<F>(a, a, flags) ? F::kNan : a;  // integral already, or special
   const bool sign = sign_of<F>(a);
   if (is_zero<F>(a)) return a;
   BitsOf<F> result;

@@ -40,8 +40,7 @@ struct Format {
   static constexpr Bits kInf = static_cast<Bits>(static_cast<Bits>(kExpMax) << kFracBits);
   static constexpr Bits kMaxFinite = static_cast<Bits>(kInf - 1);
   static constexpr Bits kQuiet = static_cast<Bits>(Bits{1} << (kFracBits - 1));
-  static constexpr Bits kNan =
-      static_cast<Bits>(kInf | kQuiet);  // canonical [unpriv: NaN Generation and Propagation]
+  static constexpr Bits kNan = static_cast<Bits>(kInf | kQuiet);  // canonical [unpriv: NaN Generation and Propagation]
   static constexpr Bits kOne = static_cast<Bits>(static_cast<Bits>(kBias) << kFracBits);
 };
 

@@ -107,8 +107,7 @@ inline bool fused(u64 a, u64 b, u64 c, u64& r, u8& flags) {
   const double x_low = x - x_high;
   const double y_low = y - y_high;
   const double product = x * y;
-  const double product_error =
-      x_low * y_low - (((product - x_high * y_high) - x_low * y_high) - x_high * y_low);
+  const double product_error = x_low * y_low - (((product - x_high * y_high) - x_low * y_high) - x_high * y_low);
   const double sum = product + z;
   if (!is_finite<F64>(guest<F64>(sum))) return false;
   const double z_part = sum - product;
@@ -163,8 +162,7 @@ inline BitsOf<F> mul(BitsOf<F> a, BitsOf<F> b, Rm rm, u8& flags) {
       if (detail::is_safe<F>(r)) [[likely]] {
         if ((flags & kNX) != 0) return r;
         if constexpr (F::kWidth == 32) {
-          flags |= static_cast<u8>(static_cast<double>(x) * static_cast<double>(y) !=
-                                   static_cast<double>(host<F>(r)));
+          flags |= static_cast<u8>(static_cast<double>(x) * static_cast<double>(y) != static_cast<double>(host<F>(r)));
           return r;
         } else if (detail::is_normal<F>(a) && detail::is_normal<F>(b)) {
           flags |= static_cast<u8>(!detail::exact_product(a, b, r));
@@ -186,8 +184,7 @@ inline BitsOf<F> div(BitsOf<F> a, BitsOf<F> b, Rm rm, u8& flags) {
       if (detail::is_safe<F>(r)) [[likely]] {  // so y is neither zero nor infinite
         if ((flags & kNX) != 0) return r;
         if constexpr (F::kWidth == 32) {
-          flags |= static_cast<u8>(static_cast<double>(host<F>(r)) * static_cast<double>(y) !=
-                                   static_cast<double>(x));
+          flags |= static_cast<u8>(static_cast<double>(host<F>(r)) * static_cast<double>(y) != static_cast<double>(x));
           return r;
         } else if (detail::is_normal<F>(a) && detail::is_normal<F>(b)) {
           flags |= static_cast<u8>(!detail::exact_quotient(a, b, r));
@@ -234,8 +231,7 @@ inline BitsOf<F> fma(BitsOf<F> a, BitsOf<F> b, BitsOf<F> c, Rm rm, u8& flags) {
         const bool midpoint = (std::bit_cast<u64>(sum) & 0x1fff'ffffu) == 0x1000'0000u;
         if (detail::is_safe<F>(r) && !midpoint) [[likely]] {
           if ((flags & kNX) == 0) {
-            flags |= static_cast<u8>(static_cast<double>(rounded) != sum ||
-                                     !detail::exact_sum(product, addend, sum));
+            flags |= static_cast<u8>(static_cast<double>(rounded) != sum || !detail::exact_sum(product, addend, sum));
           }
           return r;
         }

@@ -21,7 +21,8 @@ template <class T, class F, class C>
 [[gnu::always_inline]] inline bool fp_load(C& c) {
   if (!c.fp_begin()) return false;
   auto loaded = c.template load<T>(c.rs1() + c.imm());
-  if (!loaded.ok) [[unlikely]] return false;
+  if (!loaded.ok) [[unlikely]]
+    return false;
   return c.template fd<F>(static_cast<fp::BitsOf<F>>(loaded.v));
 }
 template <class T, class C>
@@ -75,51 +76,91 @@ inline bool fp_convert(C& c) {
   return c.template fd<To>(fp::convert<To, From>(c.template fs<From>(1), rm, c.flags()));
 }
 
-#define HW_FP_ARITHMETIC(suffix, F)                                                                                  \
-  HW_DEFINE(fadd_##suffix) { return fp_rounded2<F>(c, [](auto a, auto b, auto rm, u8& f) { return fp::add<F>(a, b, rm, f); }); } \
-  HW_DEFINE(fsub_##suffix) { return fp_rounded2<F>(c, [](auto a, auto b, auto rm, u8& f) { return fp::sub<F>(a, b, rm, f); }); } \
-  HW_DEFINE(fmul_##suffix) { return fp_rounded2<F>(c, [](auto a, auto b, auto rm, u8& f) { return fp::mul<F>(a, b, rm, f); }); } \
-  HW_DEFINE(fdiv_##suffix) { return fp_rounded2<F>(c, [](auto a, auto b, auto rm, u8& f) { return fp::div<F>(a, b, rm, f); }); } \
-  HW_DEFINE(fsqrt_##suffix) {                                                                                        \
-    fp::Rm rm;                                                                                                       \
-    if (!c.fp_begin() || !c.rounding(rm)) return false;                                                              \
-    return c.template fd<F>(fp::sqrt<F>(c.template fs<F>(1), rm, c.flags()));                                        \
-  }                                                                                                                  \
-  HW_DEFINE(fmadd_##suffix) { return fp_rounded3<F>(c, [](auto x, auto y, auto z, auto rm, u8& f) { return fp::fmadd<F>(x, y, z, rm, f); }); } \
-  HW_DEFINE(fmsub_##suffix) { return fp_rounded3<F>(c, [](auto x, auto y, auto z, auto rm, u8& f) { return fp::fmsub<F>(x, y, z, rm, f); }); } \
-  HW_DEFINE(fnmsub_##suffix) { return fp_rounded3<F>(c, [](auto x, auto y, auto z, auto rm, u8& f) { return fp::fnmsub<F>(x, y, z, rm, f); }); } \
-  HW_DEFINE(fnmadd_##suffix) { return fp_rounded3<F>(c, [](auto x, auto y, auto z, auto rm, u8& f) { return fp::fnmadd<F>(x, y, z, rm, f); }); } \
-  HW_DEFINE(fsgnj_##suffix) { return fp_plain2<F>(c, [](auto a, auto b, u8&) { return fp::sgnj<F>(a, b); }); }       \
-  HW_DEFINE(fsgnjn_##suffix) { return fp_plain2<F>(c, [](auto a, auto b, u8&) { return fp::sgnjn<F>(a, b); }); }     \
-  HW_DEFINE(fsgnjx_##suffix) { return fp_plain2<F>(c, [](auto a, auto b, u8&) { return fp::sgnjx<F>(a, b); }); }     \
-  HW_DEFINE(fmin_##suffix) { return fp_plain2<F>(c, [](auto a, auto b, u8& f) { return fp::min<F>(a, b, f); }); }    \
-  HW_DEFINE(fmax_##suffix) { return fp_plain2<F>(c, [](auto a, auto b, u8& f) { return fp::max<F>(a, b, f); }); }    \
-  HW_DEFINE(fminm_##suffix) { return fp_plain2<F>(c, [](auto a, auto b, u8& f) { return fp::minm<F>(a, b, f); }); }  \
-  HW_DEFINE(fmaxm_##suffix) { return fp_plain2<F>(c, [](auto a, auto b, u8& f) { return fp::maxm<F>(a, b, f); }); }  \
-  HW_DEFINE(feq_##suffix) { return fp_compare<F>(c, [](auto a, auto b, u8& f) { return fp::eq<F>(a, b, f); }); }     \
-  HW_DEFINE(flt_##suffix) { return fp_compare<F>(c, [](auto a, auto b, u8& f) { return fp::lt<F>(a, b, f); }); }     \
-  HW_DEFINE(fle_##suffix) { return fp_compare<F>(c, [](auto a, auto b, u8& f) { return fp::le<F>(a, b, f); }); }     \
-  HW_DEFINE(fltq_##suffix) { return fp_compare<F>(c, [](auto a, auto b, u8& f) { return fp::ltq<F>(a, b, f); }); }   \
-  HW_DEFINE(fleq_##suffix) { return fp_compare<F>(c, [](auto a, auto b, u8& f) { return fp::leq<F>(a, b, f); }); }   \
-  HW_DEFINE(fclass_##suffix) { return c.fp_begin() && c.rd(c.constant(fp::classify<F>(c.template fs<F>(1)))); }      \
-  HW_DEFINE(fcvt_w_##suffix) { return fp_to_int<F, i32>(c); }                                                        \
-  HW_DEFINE(fcvt_wu_##suffix) { return fp_to_int<F, u32>(c); }                                                       \
-  HW_DEFINE(fcvt_l_##suffix) { return fp_to_int<F, i64>(c); }                                                        \
-  HW_DEFINE(fcvt_lu_##suffix) { return fp_to_int<F, u64>(c); }                                                       \
-  HW_DEFINE(fcvt_##suffix##_w) { return fp_from_int<F, i32>(c); }                                                    \
-  HW_DEFINE(fcvt_##suffix##_wu) { return fp_from_int<F, u32>(c); }                                                   \
-  HW_DEFINE(fcvt_##suffix##_l) { return fp_from_int<F, i64>(c); }                                                    \
-  HW_DEFINE(fcvt_##suffix##_lu) { return fp_from_int<F, u64>(c); }                                                   \
-  HW_DEFINE(fround_##suffix) {                                                                                       \
-    fp::Rm rm;                                                                                                       \
-    if (!c.fp_begin() || !c.rounding(rm)) return false;                                                              \
-    return c.template fd<F>(fp::fround<F>(c.template fs<F>(1), rm, c.flags()));                                      \
-  }                                                                                                                  \
-  HW_DEFINE(froundnx_##suffix) {                                                                                     \
-    fp::Rm rm;                                                                                                       \
-    if (!c.fp_begin() || !c.rounding(rm)) return false;                                                              \
-    return c.template fd<F>(fp::froundnx<F>(c.template fs<F>(1), rm, c.flags()));                                    \
-  }                                                                                                                  \
+#define HW_FP_ARITHMETIC(suffix, F)                                                                                 \
+  HW_DEFINE(fadd_##suffix) {                                                                                        \
+    return fp_rounded2<F>(c, [](auto a, auto b, auto rm, u8& f) { return fp::add<F>(a, b, rm, f); });               \
+  }                                                                                                                 \
+  HW_DEFINE(fsub_##suffix) {                                                                                        \
+    return fp_rounded2<F>(c, [](auto a, auto b, auto rm, u8& f) { return fp::sub<F>(a, b, rm, f); });               \
+  }                                                                                                                 \
+  HW_DEFINE(fmul_##suffix) {                                                                                        \
+    return fp_rounded2<F>(c, [](auto a, auto b, auto rm, u8& f) { return fp::mul<F>(a, b, rm, f); });               \
+  }                                                                                                                 \
+  HW_DEFINE(fdiv_##suffix) {                                                                                        \
+    return fp_rounded2<F>(c, [](auto a, auto b, auto rm, u8& f) { return fp::div<F>(a, b, rm, f); });               \
+  }                                                                                                                 \
+  HW_DEFINE(fsqrt_##suffix) {                                                                                       \
+    fp::Rm rm;                                                                                                      \
+    if (!c.fp_begin() || !c.rounding(rm)) return false;                                                             \
+    return c.template fd<F>(fp::sqrt<F>(c.template fs<F>(1), rm, c.flags()));                                       \
+  }                                                                                                                 \
+  HW_DEFINE(fmadd_##suffix) {                                                                                       \
+    return fp_rounded3<F>(c, [](auto x, auto y, auto z, auto rm, u8& f) { return fp::fmadd<F>(x, y, z, rm, f); });  \
+  }                                                                                                                 \
+  HW_DEFINE(fmsub_##suffix) {                                                                                       \
+    return fp_rounded3<F>(c, [](auto x, auto y, auto z, auto rm, u8& f) { return fp::fmsub<F>(x, y, z, rm, f); });  \
+  }                                                                                                                 \
+  HW_DEFINE(fnmsub_##suffix) {                                                                                      \
+    return fp_rounded3<F>(c, [](auto x, auto y, auto z, auto rm, u8& f) { return fp::fnmsub<F>(x, y, z, rm, f); }); \
+  }                                                                                                                 \
+  HW_DEFINE(fnmadd_##suffix) {                                                                                      \
+    return fp_rounded3<F>(c, [](auto x, auto y, auto z, auto rm, u8& f) { return fp::fnmadd<F>(x, y, z, rm, f); }); \
+  }                                                                                                                 \
+  HW_DEFINE(fsgnj_##suffix) {                                                                                       \
+    return fp_plain2<F>(c, [](auto a, auto b, u8&) { return fp::sgnj<F>(a, b); });                                  \
+  }                                                                                                                 \
+  HW_DEFINE(fsgnjn_##suffix) {                                                                                      \
+    return fp_plain2<F>(c, [](auto a, auto b, u8&) { return fp::sgnjn<F>(a, b); });                                 \
+  }                                                                                                                 \
+  HW_DEFINE(fsgnjx_##suffix) {                                                                                      \
+    return fp_plain2<F>(c, [](auto a, auto b, u8&) { return fp::sgnjx<F>(a, b); });                                 \
+  }                                                                                                                 \
+  HW_DEFINE(fmin_##suffix) {                                                                                        \
+    return fp_plain2<F>(c, [](auto a, auto b, u8& f) { return fp::min<F>(a, b, f); });                              \
+  }                                                                                                                 \
+  HW_DEFINE(fmax_##suffix) {                                                                                        \
+    return fp_plain2<F>(c, [](auto a, auto b, u8& f) { return fp::max<F>(a, b, f); });                              \
+  }                                                                                                                 \
+  HW_DEFINE(fminm_##suffix) {                                                                                       \
+    return fp_plain2<F>(c, [](auto a, auto b, u8& f) { return fp::minm<F>(a, b, f); });                             \
+  }                                                                                                                 \
+  HW_DEFINE(fmaxm_##suffix) {                                                                                       \
+    return fp_plain2<F>(c, [](auto a, auto b, u8& f) { return fp::maxm<F>(a, b, f); });                             \
+  }                                                                                                                 \
+  HW_DEFINE(feq_##suffix) {                                                                                         \
+    return fp_compare<F>(c, [](auto a, auto b, u8& f) { return fp::eq<F>(a, b, f); });                              \
+  }                                                                                                                 \
+  HW_DEFINE(flt_##suffix) {                                                                                         \
+    return fp_compare<F>(c, [](auto a, auto b, u8& f) { return fp::lt<F>(a, b, f); });                              \
+  }                                                                                                                 \
+  HW_DEFINE(fle_##suffix) {                                                                                         \
+    return fp_compare<F>(c, [](auto a, auto b, u8& f) { return fp::le<F>(a, b, f); });                              \
+  }                                                                                                                 \
+  HW_DEFINE(fltq_##suffix) {                                                                                        \
+    return fp_compare<F>(c, [](auto a, auto b, u8& f) { return fp::ltq<F>(a, b, f); });                             \
+  }                                                                                                                 \
+  HW_DEFINE(fleq_##suffix) {                                                                                        \
+    return fp_compare<F>(c, [](auto a, auto b, u8& f) { return fp::leq<F>(a, b, f); });                             \
+  }                                                                                                                 \
+  HW_DEFINE(fclass_##suffix) { return c.fp_begin() && c.rd(c.constant(fp::classify<F>(c.template fs<F>(1)))); }     \
+  HW_DEFINE(fcvt_w_##suffix) { return fp_to_int<F, i32>(c); }                                                       \
+  HW_DEFINE(fcvt_wu_##suffix) { return fp_to_int<F, u32>(c); }                                                      \
+  HW_DEFINE(fcvt_l_##suffix) { return fp_to_int<F, i64>(c); }                                                       \
+  HW_DEFINE(fcvt_lu_##suffix) { return fp_to_int<F, u64>(c); }                                                      \
+  HW_DEFINE(fcvt_##suffix##_w) { return fp_from_int<F, i32>(c); }                                                   \
+  HW_DEFINE(fcvt_##suffix##_wu) { return fp_from_int<F, u32>(c); }                                                  \
+  HW_DEFINE(fcvt_##suffix##_l) { return fp_from_int<F, i64>(c); }                                                   \
+  HW_DEFINE(fcvt_##suffix##_lu) { return fp_from_int<F, u64>(c); }                                                  \
+  HW_DEFINE(fround_##suffix) {                                                                                      \
+    fp::Rm rm;                                                                                                      \
+    if (!c.fp_begin() || !c.rounding(rm)) return false;                                                             \
+    return c.template fd<F>(fp::fround<F>(c.template fs<F>(1), rm, c.flags()));                                     \
+  }                                                                                                                 \
+  HW_DEFINE(froundnx_##suffix) {                                                                                    \
+    fp::Rm rm;                                                                                                      \
+    if (!c.fp_begin() || !c.rounding(rm)) return false;                                                             \
+    return c.template fd<F>(fp::froundnx<F>(c.template fs<F>(1), rm, c.flags()));                                   \
+  }                                                                                                                 \
   HW_DEFINE(fli_##suffix) { return c.fp_begin() && c.template fd<F>(fp::fli<F>(c.rs1_index())); }
 
 HW_FP_ARITHMETIC(s, F32)

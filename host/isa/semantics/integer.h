@@ -19,8 +19,8 @@
 
 namespace hartwood::semantics {
 
-#define HW_DEFINE(name)   \
-  template <class C>      \
+#define HW_DEFINE(name) \
+  template <class C>    \
   [[gnu::always_inline]] inline bool name(C& c)
 
 // clang-format off
