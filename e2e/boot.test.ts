@@ -49,7 +49,7 @@ test('poweroff is shown, and the machine can be started again', () =>
 test('reboot starts a new machine in the same terminal', () =>
   visiting(site, '', async (visit) => {
     await visit.prompt();
-    await visit.run('touch /root/before');
+    await visit.run('touch ~/before');
     await visit.page.evaluate(() => {
       (globalThis as { before?: unknown }).before = globalThis.hartwood.machine;
     });
@@ -57,7 +57,7 @@ test('reboot starts a new machine in the same terminal', () =>
     await visit.page.waitForFunction(() =>
       globalThis.hartwood.machine !== null && globalThis.hartwood.machine !== (globalThis as { before?: unknown }).before);
     await visit.prompt();
-    assert.deepEqual(await visit.run('ls /root'), { output: '', status: 0 });
+    assert.deepEqual(await visit.run('ls ~'), { output: '', status: 0 });
   }));
 
 test('a reload boots anew', () =>

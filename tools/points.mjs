@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks docs/points.md, the list of what the project claims. Its tables have the columns "point | command | state";
-// the state is done, measured (reached, shown by a command that CI does not run), missed, open or later. A row marked done must have a command in backquotes, and every such command must
-// succeed: one that is a part of the test suite (its command, or `npm test -- --only NAME`) is run there; any other
-// is run here. Called by `npm test` as a part of its own; prints "N passed, N failed".
+// the state is done, measured (reached, shown by a command that CI does not run), missed, open or later. A row marked
+// done must have a command in backquotes, and every such command must succeed: one that is a part of the test suite
+// (its command, or `npm test -- --only NAME`) is run there; any other is run here. Called by `npm test` as a part of its
+// own; prints "N passed, N failed".
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatSeconds } from './lib/progress.mjs';

@@ -61,10 +61,10 @@ struct Eval : EvalArithmetic {
   template <class T>
   Value load(u64 va) {
     u64 value, offset;
-    if (hart.probe<sizeof(T)>(hart.state_.loop.read_table, va, offset)) [[likely]]
-      value = load_le<T>(hart.state_.loop.ram + static_cast<uintptr_t>(offset));
-    else if (sizeof(T) > 1 && in_one_page(va, sizeof(T)) && hart.probe<1>(hart.state_.loop.read_table, va, offset))
-      value = load_le<T>(hart.state_.loop.ram + static_cast<uintptr_t>(offset));  // misaligned
+    if (hart.probe<sizeof(T)>(hart.loop_.read_table, va, offset)) [[likely]]
+      value = load_le<T>(hart.loop_.ram + static_cast<uintptr_t>(offset));
+    else if (sizeof(T) > 1 && in_one_page(va, sizeof(T)) && hart.probe<1>(hart.loop_.read_table, va, offset))
+      value = load_le<T>(hart.loop_.ram + static_cast<uintptr_t>(offset));  // misaligned
     else if (!hart.load_slow(va, sizeof(T), value))
       return {false, 0};
     if constexpr (std::is_signed_v<T>) return {true, static_cast<u64>(static_cast<i64>(static_cast<T>(value)))};
@@ -73,12 +73,12 @@ struct Eval : EvalArithmetic {
   template <class T>
   bool store(u64 va, u64 value) {
     u64 offset;
-    if (hart.probe<sizeof(T)>(hart.state_.loop.write_table, va, offset)) [[likely]] {
-      store_le<T>(hart.state_.loop.ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
+    if (hart.probe<sizeof(T)>(hart.loop_.write_table, va, offset)) [[likely]] {
+      store_le<T>(hart.loop_.ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
       return true;
     }
-    if (sizeof(T) > 1 && in_one_page(va, sizeof(T)) && hart.probe<1>(hart.state_.loop.write_table, va, offset)) {
-      store_le<T>(hart.state_.loop.ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
+    if (sizeof(T) > 1 && in_one_page(va, sizeof(T)) && hart.probe<1>(hart.loop_.write_table, va, offset)) {
+      store_le<T>(hart.loop_.ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
       return true;
     }
     return hart.store_slow(va, sizeof(T), value);

@@ -112,7 +112,7 @@ class Hart final : public FenceTarget {
   void interpret_traced(u32 steps);
   DecodedPage* fetch_page(u64 pc);
   bool floating(const u8* slot);
-  // The TLB tables of the current translation context into state_.loop.
+  // The TLB tables of the current translation context into loop_.
   void select_tables();
 
   // execute.cpp
@@ -132,8 +132,7 @@ class Hart final : public FenceTarget {
   template <unsigned kSize>
   bool atomic_address(u64 va, Access access, Pa& pa) {
     u64 offset;
-    if (probe<kSize>(access == Access::load ? state_.loop.read_table : state_.loop.write_table, va, offset))
-        [[likely]] {
+    if (probe<kSize>(access == Access::load ? loop_.read_table : loop_.write_table, va, offset)) [[likely]] {
       pa = Pa(kRamBase + offset);
       return true;
     }
@@ -185,11 +184,8 @@ class Hart final : public FenceTarget {
     u32 table_mask = 0;   // of the byte offset of a TLB entry
     DecodedPage* page = nullptr;
   };
-  // One object, registers first: the fast loop reaches all it needs from a single pointer.
-  struct Core : HartState {
-    Loop loop;
-  };
-  Core state_;
+  Loop loop_;
+  HartState state_;
   Tlb tlb_;
   CodeCache code_;
 
@@ -213,15 +209,11 @@ class Hart final : public FenceTarget {
 
   // The offset in RAM of an access of kSize bytes, and whether the table has it; see tlb.h.
   template <unsigned kSize>
-  [[gnu::always_inline]] static bool probe(const Loop& loop, const u8* table, u64 va, u64& offset) {
-    const u64 entry =
-        *reinterpret_cast<const u64*>(table + (static_cast<u32>(va >> (kPageShift - 3)) & loop.table_mask));
-    offset = va ^ entry;
-    return (offset & (loop.outside_ram | (kSize - 1))) == 0;
-  }
-  template <unsigned kSize>
   [[gnu::always_inline]] bool probe(const u8* table, u64 va, u64& offset) const {
-    return probe<kSize>(state_.loop, table, va, offset);
+    const u64 entry =
+        *reinterpret_cast<const u64*>(table + (static_cast<u32>(va >> (kPageShift - 3)) & loop_.table_mask));
+    offset = va ^ entry;
+    return (offset & (loop_.outside_ram | (kSize - 1))) == 0;
   }
 };
 

@@ -9,7 +9,7 @@
 //   - loads and stores probe the TLB inline (tlb.h) and call out only on a miss;
 //   - the budget is counted down once an instruction, so that a slice ends at the exact instruction.
 // `Fast` is the context that the definitions of isa/semantics run in; its members live in registers, because every
-// function of it is inlined and its address is never given away. What changes seldom is in Hart::Loop: keeping it in
+// function of it is inlined and its address is never given away. What changes seldom is in Hart::loop_: keeping it in
 // registers would push out the slot pointer and the budget.
 #include "hart/eval.h"
 #include "hart/hart.h"
@@ -26,9 +26,6 @@ constexpr unsigned kSlotShift = 2;
 static_assert(1u << kSlotShift == kSlotScale);
 
 #define HW_INLINE [[gnu::always_inline]]
-
-// Without it the compiler sees that the pointer is one into the hart, and keeps both in registers.
-#define HW_HIDE_ORIGIN(pointer) asm("" : "+r"(pointer))
 
 }  // namespace
 
@@ -75,11 +72,11 @@ Hart::Flow Hart::execute_straddling(u64 pc, u32 low_half, u64& target) {
 
 void Hart::select_tables() {
   const Tlb::Tables tables = tlb_.tables(data_context());
-  state_.loop.read_table = reinterpret_cast<const u8*>(tables.read);
-  state_.loop.write_table = reinterpret_cast<const u8*>(tables.write);
-  state_.loop.table_mask = tlb_.index_mask() << 3;
-  state_.loop.ram = parts_.memory.ram();
-  state_.loop.outside_ram = ~(parts_.memory.size() - 1);
+  loop_.read_table = reinterpret_cast<const u8*>(tables.read);
+  loop_.write_table = reinterpret_cast<const u8*>(tables.write);
+  loop_.table_mask = tlb_.index_mask() << 3;
+  loop_.ram = parts_.memory.ram();
+  loop_.outside_ram = ~(parts_.memory.size() - 1);
 }
 
 // One instruction at a time through execute(), with the tracer told before each.
@@ -106,7 +103,7 @@ void Hart::interpret_traced(u32 steps) {
 }
 
 struct Fast : EvalArithmetic {
-  Hart::Core* core;
+  Hart* hart;
   const u8* slot;  // the instruction's; its fields are read where they are used
   u32 budget;
   u32 length;
@@ -114,18 +111,18 @@ struct Fast : EvalArithmetic {
   bool taken;
 
   HW_INLINE const Insn& insn() const { return *reinterpret_cast<const Insn*>(slot); }
-  HW_INLINE u64 x(u32 index) const { return core->x[index]; }
+  HW_INLINE u64 x(u32 index) const { return hart->state_.x[index]; }
   HW_INLINE u64 rs1() const { return x(insn().rs1); }
   HW_INLINE u64 rs2() const { return x(slot[4]); }
   HW_INLINE u64 branch_rs2() const { return x(insn().rd); }
   HW_INLINE u64 store_rs2() const { return x(insn().rd); }
   HW_INLINE u64 imm() const { return static_cast<u64>(static_cast<i64>(insn().imm)); }
   HW_INLINE u64 pc() const {
-    return core->loop.page_va + (static_cast<uintptr_t>(slot - core->loop.first) >> kSlotShift);
+    return hart->loop_.page_va + (static_cast<uintptr_t>(slot - hart->loop_.first) >> kSlotShift);
   }
   HW_INLINE u64 link() const { return pc() + length; }
   HW_INLINE bool rd(u64 v) {
-    core->x[insn().rd] = v;
+    hart->state_.x[insn().rd] = v;
     return true;
   }
   HW_INLINE bool branch(bool condition) {
@@ -139,7 +136,7 @@ struct Fast : EvalArithmetic {
   // The offset in RAM of an access, and whether it hit.
   template <class T>
   HW_INLINE bool probe(const u8* table, u64 va, u64& offset) const {
-    return Hart::probe<sizeof(T)>(core->loop, table, va, offset);
+    return hart->probe<sizeof(T)>(table, va, offset);
   }
   template <class T>
   HW_INLINE static u64 extend(u64 value) {
@@ -153,28 +150,30 @@ struct Fast : EvalArithmetic {
   template <class T>
   HW_INLINE Value load(u64 va) const {
     u64 offset;
-    if (!probe<T>(core->loop.read_table, va, offset)) [[unlikely]]
+    if (!probe<T>(hart->loop_.read_table, va, offset)) [[unlikely]]
       return {false, 0};
-    return {true, extend<T>(load_le<T>(core->loop.ram + static_cast<uintptr_t>(offset)))};
+    return {true, extend<T>(load_le<T>(hart->loop_.ram + static_cast<uintptr_t>(offset)))};
   }
   template <class T>
   HW_INLINE bool store(u64 va, u64 value) const {
     u64 offset;
-    if (!probe<T>(core->loop.write_table, va, offset)) [[unlikely]]
+    if (!probe<T>(hart->loop_.write_table, va, offset)) [[unlikely]]
       return false;
-    store_le<T>(core->loop.ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
+    store_le<T>(hart->loop_.ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
     return true;
   }
 
   // Floating point. What these refuse is executed by the full context, which knows how to trap.
-  HW_INLINE bool fp_begin() const { return (core->mstatus & mstatus::kFs) != 0; }
+  HW_INLINE bool fp_begin() const { return (hart->state_.mstatus & mstatus::kFs) != 0; }
   HW_INLINE bool rounding(fp::Rm& rm) const {
     const u8 field = insn().rm();
-    const u8 mode = field == 7 ? core->frm : field;
+    const u8 mode = field == 7 ? hart->state_.frm : field;
     rm = static_cast<fp::Rm>(mode);
     return mode <= 4;
   }
-  HW_INLINE u64 fs_raw(int which) const { return core->f[which == 1 ? insn().rs1 : which == 2 ? slot[4] : slot[5]]; }
+  HW_INLINE u64 fs_raw(int which) const {
+    return hart->state_.f[which == 1 ? insn().rs1 : which == 2 ? slot[4] : slot[5]];
+  }
   template <class F>
   HW_INLINE fp::BitsOf<F> fs(int which) const {
     if constexpr (sizeof(fp::BitsOf<F>) == 8)
@@ -185,41 +184,46 @@ struct Fast : EvalArithmetic {
   template <class F>
   HW_INLINE bool fd(fp::BitsOf<F> value) {
     if constexpr (sizeof(value) == 8)
-      core->f[insn().rd] = value;
+      hart->state_.f[insn().rd] = value;
     else
-      core->f[insn().rd] = fp::box32(value);
-    core->mstatus |= mstatus::kFs;
+      hart->state_.f[insn().rd] = fp::box32(value);
+    hart->state_.mstatus |= mstatus::kFs;
     return true;
   }
-  HW_INLINE u64 store_fs2() const { return core->f[insn().rd]; }
-  HW_INLINE u8& flags() { return core->fflags; }
-  HW_INLINE void flags_done() { core->mstatus |= mstatus::kFs; }
+  HW_INLINE u64 store_fs2() const { return hart->state_.f[insn().rd]; }
+  HW_INLINE u8& flags() { return hart->state_.fflags; }
+  HW_INLINE void flags_done() { hart->state_.mstatus |= mstatus::kFs; }
   HW_INLINE static u64 constant(u64 v) { return v; }
 };
 
-// Arithmetic that may have to call the exact library. False: the full context executes it.
+// Arithmetic that may have to call the exact library: a function of its own, because the loop calls nothing.
+#define HW_FLOATING_OPERATIONS \
+  HW_FLOATING(fadd_d)          \
+  HW_FLOATING(fsub_d)          \
+  HW_FLOATING(fmul_d)          \
+  HW_FLOATING(fdiv_d)          \
+  HW_FLOATING(fmadd_d)         \
+  HW_FLOATING(fmsub_d)         \
+  HW_FLOATING(fnmsub_d)        \
+  HW_FLOATING(fnmadd_d)        \
+  HW_FLOATING(feq_d)           \
+  HW_FLOATING(flt_d)           \
+  HW_FLOATING(fle_d)           \
+  HW_FLOATING(fadd_s)          \
+  HW_FLOATING(fsub_s)          \
+  HW_FLOATING(fmul_s)          \
+  HW_FLOATING(fmadd_s)
+
+// False: the full context executes it.
 bool Hart::floating(const u8* slot) {
   Fast c;
-  c.core = &state_;
+  c.hart = this;
   c.slot = slot;
   switch (c.insn().op) {
-#define HW_FLOATING_CASE(name) \
+#define HW_FLOATING(name) \
   case static_cast<u16>(Op::name): return semantics::name(c);
-    HW_FLOATING_CASE(fadd_d)
-    HW_FLOATING_CASE(fsub_d)
-    HW_FLOATING_CASE(fmul_d)
-    HW_FLOATING_CASE(fdiv_d)
-    HW_FLOATING_CASE(fmadd_d)
-    HW_FLOATING_CASE(fmsub_d)
-    HW_FLOATING_CASE(fnmsub_d)
-    HW_FLOATING_CASE(fnmadd_d)
-    HW_FLOATING_CASE(feq_d)
-    HW_FLOATING_CASE(flt_d)
-    HW_FLOATING_CASE(fle_d)
-    HW_FLOATING_CASE(fadd_s)
-    HW_FLOATING_CASE(fsub_s)
-    HW_FLOATING_CASE(fmul_s)
-    HW_FLOATING_CASE(fmadd_s)
+    HW_FLOATING_OPERATIONS
+#undef HW_FLOATING
     default: return false;
   }
 }
@@ -228,8 +232,7 @@ void Hart::interpret(u32 steps) {
   HartState& state = state_;
   select_tables();
   Fast c;
-  c.core = &state_;
-  HW_HIDE_ORIGIN(c.core);
+  c.hart = this;
   c.budget = steps;
   u64 pc = state.pc;
 
@@ -238,16 +241,16 @@ void Hart::interpret(u32 steps) {
 
 enter_page:
   if (c.budget == 0) goto out;
-  c.core->loop.page = fetch_page(pc);
-  if (c.core->loop.page == nullptr) {
+  loop_.page = fetch_page(pc);
+  if (loop_.page == nullptr) {
     c.budget--;
     take_trap(pc);
     state.retired = end_ - c.budget;
     return;
   }
-  c.core->loop.first = reinterpret_cast<const u8*>(c.core->loop.page->slots);
-  c.core->loop.page_va = pc & ~kPageMask;
-  c.slot = c.core->loop.first + ((pc & kPageMask) << kSlotShift);
+  loop_.first = reinterpret_cast<const u8*>(loop_.page->slots);
+  loop_.page_va = pc & ~kPageMask;
+  c.slot = loop_.first + ((pc & kPageMask) << kSlotShift);
 
   for (;;) {
     if (c.budget == 0) [[unlikely]] {
@@ -266,28 +269,28 @@ enter_page:
   }
 #define HW_STEP_store(name, rest) HW_STEP_load(name, rest)
 // A branch that stays in the page moves the slot pointer; one unsigned comparison covers both borders.
-#define HW_STEP_branch(name, rest)                                                   \
-  semantics::name(c);                                                                \
-  if (c.taken) {                                                                     \
-    c.budget += rest;                                                                \
-    const u8* to = c.slot + (static_cast<intptr_t>(c.insn().imm) << kSlotShift);     \
-    if (static_cast<uintptr_t>(to - c.core->loop.first) < kPageBytes * kSlotScale) { \
-      c.slot = to;                                                                   \
-      continue;                                                                      \
-    }                                                                                \
-    pc = c.pc() + c.imm();                                                           \
-    goto enter_page;                                                                 \
+#define HW_STEP_branch(name, rest)                                               \
+  semantics::name(c);                                                            \
+  if (c.taken) {                                                                 \
+    c.budget += rest;                                                            \
+    const u8* to = c.slot + (static_cast<intptr_t>(c.insn().imm) << kSlotShift); \
+    if (static_cast<uintptr_t>(to - loop_.first) < kPageBytes * kSlotScale) {    \
+      c.slot = to;                                                               \
+      continue;                                                                  \
+    }                                                                            \
+    pc = c.pc() + c.imm();                                                       \
+    goto enter_page;                                                             \
   }
-#define HW_STEP_jump(name, rest)                                            \
-  {                                                                         \
-    const u64 from = c.pc();                                                \
-    semantics::name(c);                                                     \
-    if (((c.target ^ from) & ~kPageMask) == 0) {                            \
-      c.slot = c.core->loop.first + ((c.target & kPageMask) << kSlotShift); \
-      continue;                                                             \
-    }                                                                       \
-    pc = c.target;                                                          \
-    goto enter_page;                                                        \
+#define HW_STEP_jump(name, rest)                                     \
+  {                                                                  \
+    const u64 from = c.pc();                                         \
+    semantics::name(c);                                              \
+    if (((c.target ^ from) & ~kPageMask) == 0) {                     \
+      c.slot = loop_.first + ((c.target & kPageMask) << kSlotShift); \
+      continue;                                                      \
+    }                                                                \
+    pc = c.target;                                                   \
+    goto enter_page;                                                 \
   }
 #define HW_STEP(kind, name, bytes, rest) \
   c.length = bytes;                      \
@@ -418,21 +421,8 @@ enter_page:
       HW_CASE4(load, fmv_x_d)
 
 #define HW_FLOATING(name) case static_cast<u16>(Op::name):
-      HW_FLOATING(fadd_d)
-      HW_FLOATING(fsub_d)
-      HW_FLOATING(fmul_d)
-      HW_FLOATING(fdiv_d)
-      HW_FLOATING(fmadd_d)
-      HW_FLOATING(fmsub_d)
-      HW_FLOATING(fnmsub_d)
-      HW_FLOATING(fnmadd_d)
-      HW_FLOATING(feq_d)
-      HW_FLOATING(flt_d)
-      HW_FLOATING(fle_d)
-      HW_FLOATING(fadd_s)
-      HW_FLOATING(fsub_s)
-      HW_FLOATING(fmul_s)
-      HW_FLOATING(fmadd_s)
+      HW_FLOATING_OPERATIONS
+#undef HW_FLOATING
       if (!floating(c.slot)) goto cold;
       c.slot += 4 * kSlotScale;
       continue;
@@ -447,20 +437,20 @@ enter_page:
 #define HW_STEP1(kind, name, bytes) HW_STEP(kind, name, bytes, 1)
 #define HW_STEP2(kind, name, bytes) HW_STEP(kind, name, bytes, 2)
 #define HW_STEP3(kind, name, bytes) HW_STEP(kind, name, bytes, 3)
-#define HW_SEQUENCE2(a, b)                           \
-  case kSlotSequences + HW_SEQUENCE_NUMBER2(a, b): { \
-    HW_CHARGE(1)                                     \
-    HW_STEP1 a HW_STEP0 b continue;                  \
+#define HW_SEQUENCE2(number, a, b)  \
+  case kSlotSequences + number: {   \
+    HW_CHARGE(1)                    \
+    HW_STEP1 a HW_STEP0 b continue; \
   }
-#define HW_SEQUENCE3(a, b, d)                           \
-  case kSlotSequences + HW_SEQUENCE_NUMBER3(a, b, d): { \
-    HW_CHARGE(2)                                        \
-    HW_STEP2 a HW_STEP1 b HW_STEP0 d continue;          \
+#define HW_SEQUENCE3(number, a, b, d)          \
+  case kSlotSequences + number: {              \
+    HW_CHARGE(2)                               \
+    HW_STEP2 a HW_STEP1 b HW_STEP0 d continue; \
   }
-#define HW_SEQUENCE4(a, b, d, e)                           \
-  case kSlotSequences + HW_SEQUENCE_NUMBER4(a, b, d, e): { \
-    HW_CHARGE(3)                                           \
-    HW_STEP3 a HW_STEP2 b HW_STEP1 d HW_STEP0 e continue;  \
+#define HW_SEQUENCE4(number, a, b, d, e)                  \
+  case kSlotSequences + number: {                         \
+    HW_CHARGE(3)                                          \
+    HW_STEP3 a HW_STEP2 b HW_STEP1 d HW_STEP0 e continue; \
   }
 #include "hart/sequences.inc"
 #undef HW_SEQUENCE2
@@ -469,7 +459,7 @@ enter_page:
 
       case kSlotUndecoded:
         c.budget++;
-        code_.decode_slot(*c.core->loop.page, static_cast<u32>((c.slot - c.core->loop.first) >> 3));
+        code_.decode_slot(*loop_.page, static_cast<u32>((c.slot - loop_.first) >> 3));
         continue;
       case kSlotPageEnd:
         c.budget++;
@@ -480,14 +470,14 @@ enter_page:
         HW_SYNC_PC();
         sync_retired(c.budget + 1);
         const u32 at = static_cast<u32>(pc & kPageMask);
-        const u16 low = load_le<u16>(c.core->loop.page->bytes + at);
+        const u16 low = load_le<u16>(loop_.page->bytes + at);
         const u32 length = instruction_length(low);
         u64 target = 0;
         Flow flow;
         if (c.insn().op == kSlotStraddle) {
           flow = execute_straddling(pc, low, target);
         } else {
-          const u32 word = length == 4 ? load_le<u32>(c.core->loop.page->bytes + at) : low;
+          const u32 word = length == 4 ? load_le<u32>(loop_.page->bytes + at) : low;
           Insn insn = c.insn();
           insn.op = first_of_sequence(insn.op);
           flow = execute(insn, pc, length, word, target);

@@ -97,6 +97,16 @@ class ElfMaker {
   }
 };
 
+// A program for harts in M-mode: its words at the start of RAM, where they begin, and a zeroed page at `tohost`.
+inline std::vector<u8> bare_metal_elf(const std::vector<u32>& words, u64 tohost) {
+  std::vector<u8> bytes;
+  for (const u32 word : words) append(bytes, word);
+  ElfMaker maker;
+  maker.segments = {{maker.entry, maker.entry, bytes, bytes.size()}, {tohost, tohost, std::vector<u8>(8), 4096}};
+  maker.symbols = {{"_start", maker.entry, 4}, {"tohost", tohost, 8, elf::kSymbolObject}};
+  return maker.make();
+}
+
 inline std::vector<u8> pattern(size_t bytes, u8 first) {
   std::vector<u8> data(bytes);
   for (size_t i = 0; i < bytes; i++) data[i] = static_cast<u8>(first + i * 7);

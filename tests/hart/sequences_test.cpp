@@ -11,35 +11,6 @@
 namespace hartwood::test {
 namespace {
 
-class Random {
- public:
-  explicit Random(u64 seed) : engine_(seed) {}
-  u64 next() { return engine_(); }
-  u32 below(u32 limit) { return static_cast<u32>(engine_() % limit); }
-  bool one_in(u32 n) { return below(n) == 0; }
-
- private:
-  std::mt19937_64 engine_;
-};
-
-struct Row {
-  std::vector<u16> ops;  // as in slots
-};
-
-const std::vector<Row>& rows() {
-#define HW_CODE(kind, name, bytes) static_cast<u16>((bytes == 2 ? kCompact : 0) + static_cast<u16>(Op::name))
-  static const std::vector<Row> all = {
-#define HW_SEQUENCE2(a, b) {{HW_CODE a, HW_CODE b}},
-#define HW_SEQUENCE3(a, b, d) {{HW_CODE a, HW_CODE b, HW_CODE d}},
-#define HW_SEQUENCE4(a, b, d, e) {{HW_CODE a, HW_CODE b, HW_CODE d, HW_CODE e}},
-#include "hart/sequences.inc"
-#undef HW_SEQUENCE2
-#undef HW_SEQUENCE3
-#undef HW_SEQUENCE4
-  };
-  return all;
-}
-
 // All 2-byte encodings of an operation.
 const std::vector<u16>& compressed(Op op) {
   static const std::vector<std::vector<u16>> by_op = [] {
@@ -53,15 +24,15 @@ const std::vector<u16>& compressed(Op op) {
   return by_op[static_cast<u32>(op)];
 }
 
-u32 any_encoding(u16 code, Random& random) {
+u32 any_encoding(u16 code, std::mt19937_64& random) {
   if (code >= kCompact) {
     const std::vector<u16>& all = compressed(static_cast<Op>(code - kCompact));
     HW_CHECK(!all.empty(), "an operation without a 2-byte form");
-    return all[random.below(static_cast<u32>(all.size()))];
+    return all[random() % all.size()];
   }
   const OpInfo& row = info(static_cast<Op>(code));
   for (;;) {
-    const u32 word = (static_cast<u32>(random.next()) & ~row.mask) | row.match;
+    const u32 word = (static_cast<u32>(random()) & ~row.mask) | row.match;
     if (decode(word, IsaOptions{}).op == static_cast<Op>(code)) return word;  // not an alias with another name
   }
 }
@@ -91,13 +62,14 @@ void expect_same(Rig& fast, Rig& one_by_one) {
 TEST(Sequences, DoWhatTheirInstructionsDoAlone) {
   RecordingTracer tracer;
   Rig fast, one_by_one(RigOptions{.tracer = &tracer});
-  Random random(20);
+  std::mt19937_64 random(20);
   u32 executed = 0, trapped = 0;
-  for (const Row& row : rows()) {
+  for (u32 number = 0; number < sequence_count(); number++) {
+    const std::span<const u16> ops = sequence(number);
     for (u32 trial = 0; trial < 30; trial++) {
       std::vector<u16> halves;
       std::string text;
-      for (const u16 code : row.ops) {
+      for (const u16 code : ops) {
         const u32 word = any_encoding(code, random);
         halves.push_back(static_cast<u16>(word));
         if (instruction_length(static_cast<u16>(word)) == 4) halves.push_back(static_cast<u16>(word >> 16));
@@ -106,12 +78,12 @@ TEST(Sequences, DoWhatTheirInstructionsDoAlone) {
       // Registers into the data, mostly aligned, so that most accesses of small offsets succeed.
       u64 values[64];
       for (u64& value : values) {
-        value = kData + 8 * random.below(kArea / 16);
-        if (random.one_in(8)) value += random.below(8);
-        if (random.one_in(8)) value = random.next();
+        value = kData + 8 * (random() % (kArea / 16));
+        if (random() % 8 == 0) value += (random() % (8));
+        if (random() % 8 == 0) value = random();
       }
-      const bool float_off = random.one_in(8);
-      const u64 before = 1 + random.below(static_cast<u32>(row.ops.size()));
+      const bool float_off = random() % 8 == 0;
+      const u64 before = 1 + random() % ops.size();
       for (Rig* rig : {&fast, &one_by_one}) {
         rig->reset();
         rig->place(kMachineTrap, std::vector<u32>(16, kNop));
@@ -128,9 +100,9 @@ TEST(Sequences, DoWhatTheirInstructionsDoAlone) {
         // Some budget that ends inside, then the rest; afterwards once more from the start, with a warm TLB.
         const u64 traps = rig->hart().traps();
         rig->run(before);
-        rig->run(row.ops.size() + 2 - before);
+        rig->run(ops.size() + 2 - before);
         rig->state().pc = kCode;
-        rig->run(row.ops.size());
+        rig->run(ops.size());
         if (rig == &fast) trapped += rig->hart().traps() != traps;
       }
       executed++;
@@ -145,13 +117,14 @@ TEST(Sequences, DoWhatTheirInstructionsDoAlone) {
 }
 
 TEST(Sequences, LongestMatchAndBack) {
-  for (const Row& row : rows()) {
-    const u16 number = sequence_at(row.ops);
-    ASSERT_GE(number, kSlotSequences);
-    EXPECT_EQ(first_of_sequence(number), row.ops[0]);
-    EXPECT_TRUE(can_be_continued(row.ops[0]));
+  for (u32 number = 0; number < sequence_count(); number++) {
+    const std::span<const u16> ops = sequence(number);
+    const u16 op = static_cast<u16>(kSlotSequences + number);
+    EXPECT_EQ(sequence_at(ops), op);
+    EXPECT_EQ(first_of_sequence(op), ops[0]);
+    EXPECT_TRUE(can_be_continued(ops[0]));
     // Without its last instruction it is another sequence or none, never itself.
-    EXPECT_NE(sequence_at(std::span(row.ops).first(row.ops.size() - 1)), number);
+    EXPECT_NE(sequence_at(ops.first(ops.size() - 1)), op);
   }
   for (const u16 op : {kSlotIllegal, kSlotPageEnd, kSlotStraddle}) {
     EXPECT_EQ(sequence_at(std::span(&op, 1)), op);

@@ -50,15 +50,7 @@ std::vector<u8> letters_elf(u32 times) {
   const auto asleep = g.bound();
   g.wfi();
   g.j(asleep);
-  const std::vector<u32> words = g.words();
-  std::vector<u8> bytes(words.size() * 4);
-  std::memcpy(bytes.data(), words.data(), bytes.size());
-  ElfMaker maker;
-  maker.entry = kRamBase;
-  maker.segments = {{kRamBase, kRamBase, bytes, bytes.size()},
-                    {kRamBase + 0x1000, kRamBase + 0x1000, std::vector<u8>(8), 4096}};
-  maker.symbols = {{"_start", kRamBase, 4}, {"tohost", kToHost, 8, elf::kSymbolObject}};
-  return maker.make();
+  return bare_metal_elf(g.words(), kToHost);
 }
 
 struct Outcome {

@@ -129,15 +129,7 @@ std::vector<u8> time_setter_elf() {
   g.wfi();
   g.j(done);
 
-  const std::vector<u32> words = g.words();
-  std::vector<u8> bytes(words.size() * 4);
-  std::memcpy(bytes.data(), words.data(), bytes.size());
-  ElfMaker maker;
-  maker.entry = kRamBase;
-  maker.segments = {{kRamBase, kRamBase, bytes, bytes.size()},
-                    {kRamBase + 0x1000, kRamBase + 0x1000, std::vector<u8>(8), 4096}};
-  maker.symbols = {{"_start", kRamBase, 4}, {"tohost", kToHost, 8, elf::kSymbolObject}};
-  return maker.make();
+  return bare_metal_elf(g.words(), kToHost);
 }
 
 TEST(MachineTimers, WriteOfMtimeIsSeenByTheTimeCsrAndMovesAllTimers) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Build tool: prints, as a TypeScript module, the offsets and constants of the structures that C++ and JavaScript see at
-// once in shared memory (shm/hart_shared.h, shm/ring.h), and where guest RAM begins. Runs natively while building; its output is
-// build/generated/layout.ts. Both sides agree because neither repeats a number: the layout has no pointers and only
-// fixed-size members, so the native offsets are those of Wasm.
+// once in shared memory (shm/hart_shared.h, shm/ring.h), and where guest RAM begins. Runs natively while building; its
+// output is build/generated/layout.ts. Both sides agree because neither repeats a number: the layout has no pointers and
+// only fixed-size members, so the native offsets are those of Wasm.
 //
 // Names: `Struct_member` is the member's offset in bytes, `sizeof_Struct` its size, constants keep their C++ name.
 #include <cstddef>
