@@ -314,6 +314,7 @@ bool Hart::write_csr(u32 number, u64 value) {
     }
     tlb_.flush_all();
     flush_fetch();
+    if (translated_ != nullptr) translated_->fence_all();
     context_changed();
     return true;
   }
@@ -326,6 +327,7 @@ bool Hart::write_csr(u32 number, u64 value) {
     s.pmpaddr[entry] = value & ((u64{1} << 54) - 1);
     tlb_.flush_all();
     flush_fetch();
+    if (translated_ != nullptr) translated_->fence_all();
     context_changed();
     return true;
   }

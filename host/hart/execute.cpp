@@ -170,6 +170,7 @@ struct Eval : EvalArithmetic {
   bool fence_i() {
     hart.code_.new_epoch();
     hart.flush_fetch();
+    if (hart.translated_ != nullptr) hart.translated_->fence_code();
     return leave();
   }
   // [cmo: Cache-Block Management Instructions; Machine Environment Configuration]

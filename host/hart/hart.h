@@ -92,6 +92,22 @@ class Hart final : public FenceTarget {
   u64 traps() const { return traps_; }
   const Tlb& tlb() const { return tlb_; }
 
+  // Compiled code: what jit/hart_code.h needs of the hart. `code` outlives the hart's last run; null: interpreted only.
+  void use_translated(TranslatedCode* code);
+  TranslatedCode::Window& window() { return window_; }
+  const u8* read_table() const { return loop_.read_table; }
+  const u8* write_table() const { return loop_.write_table; }
+  bool must_leave() const { return leave_; }
+  // The RAM page that fetches from `va` come from in the current mode, or kNoCodePage. Changes nothing.
+  // Bytes from the state to the window.
+  static constexpr u32 kWindowDistance = (sizeof(HartState) + alignof(TranslatedCode::Window) - 1) & ~(alignof(TranslatedCode::Window) - 1);
+  static constexpr u64 kNoCodePage = ~u64{0};
+  u64 code_page(u64 va);
+  // Executes one instruction for compiled code, which has `budget` instructions left before it. 0: done; 1: not done, the
+  // interpreter must do it (and will trap); 2: done, and compiled code must be left behind it.
+  u32 execute_for_translated(u32 bits, u64 pc, u32 budget);
+  void refresh_fp_window();
+
  private:
   friend struct Eval;
   friend struct Fast;
@@ -185,7 +201,10 @@ class Hart final : public FenceTarget {
     DecodedPage* page = nullptr;
   };
   Loop loop_;
-  HartState state_;
+  // Emitted code reaches the window at a fixed distance from the state; checked by the constructor.
+  alignas(16) HartState state_;
+  TranslatedCode::Window window_;
+  TranslatedCode* translated_ = nullptr;
   Tlb tlb_;
   CodeCache code_;
 
@@ -198,6 +217,14 @@ class Hart final : public FenceTarget {
   static constexpr u64 kFetchValid = 0x800;
   FetchEntry fetch_[kFetchEntries];
   void flush_fetch();
+
+  // Visits of places that control jumps to, until compiled code is asked for; by a hash of the place.
+  static constexpr u32 kHeatCells = 4096;
+  static constexpr u8 kCold = 24;
+  u8 heat_[kHeatCells];
+  u8& heat_of(const u8* slot) { return heat_[(reinterpret_cast<uintptr_t>(slot) >> 3) & (kHeatCells - 1)]; }
+  // Returns as TranslatedCode::enter does.
+  u64 enter_translated(u64 pc, u32 budget, u8& heat);
 
   Trap trap_;
   u64 mip_ = 0;

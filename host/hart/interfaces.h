@@ -18,6 +18,29 @@ class Firmware {
   virtual void call(Hart& hart) = 0;
 };
 
+// Guest code that has been compiled: one for each hart, called on the hart's thread. The interpreter asks it at places that
+// control often goes to; see jit/hart_code.h.
+class TranslatedCode {
+ public:
+  virtual ~TranslatedCode() = default;
+  // What emitted code and the run loop share; the hart's, at a fixed distance from its state.
+  struct Window {
+    i32 budget = 0;      // instructions left in the slice
+    u32 fp_ready = 0;    // 1: FS is dirty and frm is round-to-nearest
+    u32 fp_fast = 0;     // 1: besides, the inexact flag is set
+    u32 context = 0;     // names satp and privilege in the jump cache
+    u32 jump_cache = 0;  // address of JumpEntry[]
+  };
+  // The interpreter is about to execute at `pc`, which lies in RAM page `page`, and has often been there. Executes
+  // compiled code from there as far as there is any, with window.budget counted down; returns the pc to go on at, plus 1
+  // if an instruction must be interpreted there first. `pc` itself: there is no code.
+  virtual u64 enter(u64 pc, u64 page) = 0;
+  // FENCE.I; and fences of address translation: everything, or what maps one address.
+  virtual void fence_code() = 0;
+  virtual void fence_all() = 0;
+  virtual void fence_address(u64 va) = 0;
+};
+
 // Sees every retired instruction and every trap, on the hart's thread. Slow: only where asked for.
 class Tracer {
  public:

@@ -11,6 +11,8 @@
 // `Fast` is the context that the definitions of isa/semantics run in; its members live in registers, because every
 // function of it is inlined and its address is never given away. What changes seldom is in Hart::loop_: keeping it in
 // registers would push out the slot pointer and the budget.
+#include <cstring>
+
 #include "hart/eval.h"
 #include "hart/hart.h"
 #include "hart/sequences.h"
@@ -228,6 +230,62 @@ bool Hart::floating(const u8* slot) {
   }
 }
 
+void Hart::use_translated(TranslatedCode* code) {
+  translated_ = code;
+  std::memset(heat_, kCold, sizeof heat_);
+}
+
+void Hart::refresh_fp_window() {
+  window_.fp_ready = (state_.mstatus & mstatus::kFs) == mstatus::kFs && state_.frm == 0;
+  window_.fp_fast = window_.fp_ready != 0 && (state_.fflags & fp::kNX) != 0;
+}
+
+u64 Hart::code_page(u64 va) {
+  const u64 tag = (va & ~kPageMask) | kFetchValid | static_cast<u64>(state_.privilege);
+  const FetchEntry& entry = fetch_[(va >> kPageShift) & (kFetchEntries - 1)];
+  if (entry.tag == tag) return entry.page->page;
+  // Without updates of A, a page that has not been accessed is a fault here.
+  const u64 kept = state_.menvcfg;
+  const Trap kept_trap = trap_;
+  state_.menvcfg &= ~envcfg::kAdue;
+  Translation translation;
+  const bool mapped =
+      translate(state_, parts_.memory, va, 2, Access::fetch, state_.privilege, translation, trap_) &&
+      parts_.memory.contains(translation.pa, 2);
+  state_.menvcfg = kept;
+  trap_ = kept_trap;
+  if (!mapped) return kNoCodePage;
+  bool uniform = true;
+  pmp_allows(state_, Pa(translation.pa.value & ~kPageMask), kPageBytes, Access::fetch, state_.privilege, &uniform);
+  return uniform ? parts_.memory.offset_of(translation.pa) >> kPageShift : kNoCodePage;
+}
+
+u32 Hart::execute_for_translated(u32 bits, u64 pc, u32 budget) {
+  sync_retired(budget);
+  const Decoded decoded = decode(bits, options_.isa);
+  u64 target = 0;
+  switch (execute(to_slot(decoded), pc, decoded.length, bits, target)) {
+    case Flow::next: break;
+    case Flow::leave: HW_CHECK(target == pc + decoded.length, "an instruction that jumps"); return 2;
+    case Flow::jump:
+    case Flow::trap: return 1;
+  }
+  if (leave_) return 2;
+  refresh_fp_window();
+  return 0;
+}
+
+// Out of the fast loop, so that it calls one function only.
+u64 Hart::enter_translated(u64 pc, u32 budget, u8& heat) {
+  heat = kCold;
+  window_.budget = static_cast<i32>(budget);
+  if (translated_ == nullptr) return pc;
+  refresh_fp_window();
+  const u64 to = translated_->enter(pc, loop_.page->page);
+  if (to != pc) heat = 1;  // at once the next time
+  return to;
+}
+
 void Hart::interpret(u32 steps) {
   HartState& state = state_;
   select_tables();
@@ -251,6 +309,30 @@ enter_page:
   loop_.first = reinterpret_cast<const u8*>(loop_.page->slots);
   loop_.page_va = pc & ~kPageMask;
   c.slot = loop_.first + ((pc & kPageMask) << kSlotShift);
+  if (--heat_of(c.slot) == 0) [[unlikely]] {
+    pc = c.pc();
+  hot : {
+    // The place may be one where compiled code begins.
+    const u64 to = enter_translated(pc, c.budget, heat_of(c.slot));
+    c.budget = static_cast<u32>(window_.budget);
+    if (to != pc) {
+      pc = to & ~u64{1};
+      if (leave_ || c.budget == 0) goto out;
+      if ((to & 1) == 0) goto enter_page;
+      // An instruction must be interpreted here first.
+      loop_.page = fetch_page(pc);
+      if (loop_.page == nullptr) {
+        c.budget--;
+        take_trap(pc);
+        state.retired = end_ - c.budget;
+        return;
+      }
+      loop_.first = reinterpret_cast<const u8*>(loop_.page->slots);
+      loop_.page_va = pc & ~kPageMask;
+      c.slot = loop_.first + ((pc & kPageMask) << kSlotShift);
+    }
+  }
+  }
 
   for (;;) {
     if (c.budget == 0) [[unlikely]] {
@@ -275,7 +357,12 @@ enter_page:
     c.budget += rest;                                                            \
     const u8* to = c.slot + (static_cast<intptr_t>(c.insn().imm) << kSlotShift); \
     if (static_cast<uintptr_t>(to - loop_.first) < kPageBytes * kSlotScale) {    \
+      const bool backwards = to <= c.slot;                                       \
       c.slot = to;                                                               \
+      if (backwards && --heat_of(to) == 0) [[unlikely]] {                        \
+        HW_SYNC_PC();                                                            \
+        goto hot;                                                                \
+      }                                                                          \
       continue;                                                                  \
     }                                                                            \
     pc = c.pc() + c.imm();                                                       \
@@ -287,6 +374,10 @@ enter_page:
     semantics::name(c);                                              \
     if (((c.target ^ from) & ~kPageMask) == 0) {                     \
       c.slot = loop_.first + ((c.target & kPageMask) << kSlotShift); \
+      if (--heat_of(c.slot) == 0) [[unlikely]] {                     \
+        pc = c.target;                                               \
+        goto hot;                                                    \
+      }                                                              \
       continue;                                                      \
     }                                                                \
     pc = c.target;                                                   \

@@ -21,6 +21,8 @@ Hart::Hart(const HartOptions& options, const HartParts& parts)
       code_(parts.memory, options.isa, options.code_pages) {
   state_.pc = options.reset_pc;
   flush_fetch();
+  use_translated(nullptr);
+  HW_CHECK(reinterpret_cast<u8*>(&window_) == reinterpret_cast<u8*>(&state_) + kWindowDistance, "layout");
   shared_.park.store(kParked);
 }
 
@@ -39,15 +41,22 @@ void Hart::flush_fetch() { std::memset(static_cast<void*>(fetch_), 0, sizeof fet
 void Hart::publish_retired() { shared_.retired.store_relaxed(state_.retired); }
 
 void Hart::flush(const FenceRequest& request) {
-  if (request.kinds & kFenceCode) code_.new_epoch();
+  if (request.kinds & kFenceCode) {
+    code_.new_epoch();
+    if (translated_ != nullptr) translated_->fence_code();
+  }
   if (request.kinds & kFenceTlb) {
     constexpr u64 kPageByPage = 16;
     if (request.size <= kPageByPage * kPageBytes) {
       const u64 first = align_down(request.start, kPageBytes);
       const u64 last = request.size == 0 ? first : request.start + request.size - 1;
-      for (u64 va = first; va <= last && va >= first; va += kPageBytes) tlb_.flush_address(va);
+      for (u64 va = first; va <= last && va >= first; va += kPageBytes) {
+        tlb_.flush_address(va);
+        if (translated_ != nullptr) translated_->fence_address(va);
+      }
     } else {
       tlb_.flush_translated();
+      if (translated_ != nullptr) translated_->fence_all();
     }
   }
   flush_fetch();
@@ -58,6 +67,10 @@ void Hart::flush_everything() {
   code_.new_epoch();
   tlb_.flush_all();
   flush_fetch();
+  if (translated_ != nullptr) {
+    translated_->fence_code();
+    translated_->fence_all();
+  }
   context_changed();
 }
 

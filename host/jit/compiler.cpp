@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jit/compiler.h"
+
+#include <algorithm>
+#include <map>
+
+namespace hartwood::jit {
+
+std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOptions& isa, const CompilerOptions& options,
+                                   bool fused_multiply_add) {
+  std::vector<Region> regions;
+  std::vector<u32> wanted = {entry};
+  u32 instructions = 0;
+  for (size_t i = 0; i < wanted.size() && regions.size() < options.module_regions; i++) {
+    RegionLimits limits = options.limits;
+    if (i != 0) {
+      if (instructions >= options.module_instructions) break;
+      limits.instructions = std::min(limits.instructions, options.module_instructions - instructions);
+    }
+    Region region = discover(window, wanted[i], isa, limits);
+    if (region.blocks.empty()) {
+      if (i == 0) return {};
+      continue;
+    }
+    instructions += region.instructions();
+    for (const Block& block : region.blocks) {
+      if (block.end.kind != Exit::call && block.end.kind != Exit::go) continue;
+      const i32 target = block.end.target;
+      if (target < 0 || !window.has(static_cast<u32>(target))) continue;
+      if (std::find(wanted.begin(), wanted.end(), static_cast<u32>(target)) == wanted.end())
+        wanted.push_back(static_cast<u32>(target));
+    }
+    lift(region, isa, fused_multiply_add);
+    regions.push_back(std::move(region));
+  }
+  return regions;
+}
+
+u32 Compiler::compile_next() {
+  Request request;
+  while (registry_.take(request)) {
+    const u32 id = compile(request);
+    if (id != 0) return id;
+    registry_.failed(request);
+  }
+  return 0;
+}
+
+u32 Compiler::compile(const Request& request) {
+  Window window;
+  window.pages = request.pages;
+  for (u32 i = 0; i < kWindowPages; i++) {
+    const u64 page = request.pages[i];
+    if (page == kNoPage || page >= memory_.page_count()) continue;
+    memory_.set_page_state(page, kPageCode);
+    window.copy_page(i, memory_.ram() + (page << kPageShift));
+  }
+  if (!window.has(request.entry)) return 0;
+  const std::vector<Region> regions =
+      gather_regions(window, request.entry, isa_, options_, target_.fused_multiply_add);
+  if (regions.empty()) return 0;
+  const u32 slot = registry_.allocate_slots(static_cast<u32>(regions.size()));
+  if (slot == 0) return 0;
+  EmittedModule emitted = lower(regions, slot, target_);
+
+  auto module = std::make_unique<CompiledModule>();
+  module->slot = slot;
+  module->slots = static_cast<u32>(regions.size());
+  module->pages.fill(kNoPage);
+  // The instructions' bytes as few ranges.
+  std::map<u32, u32> bytes;
+  for (const Region& region : regions) {
+    module->entries.push_back(region.entry);
+    for (const Block& block : region.blocks) {
+      for (const GuestInsn& guest : block.guest) {
+        u32& length = bytes[static_cast<u32>(guest.offset)];
+        length = std::max(length, u32{guest.length});
+      }
+    }
+  }
+  for (const auto& [offset, length] : bytes) {
+    if (!module->ranges.empty()) {
+      CompiledModule::Range& last = module->ranges.back();
+      if (offset <= last.offset + last.bytes) {
+        last.bytes = std::max(last.bytes, offset + length - last.offset);
+        continue;
+      }
+    }
+    module->ranges.push_back({offset, length});
+  }
+  for (const CompiledModule::Range& range : module->ranges) {
+    module->source.insert(module->source.end(), window.at(range.offset), window.at(range.offset) + range.bytes);
+    for (u32 page = range.offset >> kPageShift; page <= (range.offset + range.bytes - 1) >> kPageShift; page++)
+      module->pages[page] = request.pages[page];
+  }
+  module->emitted_bytes = static_cast<u32>(emitted.bytes.size());
+  bytes_ = std::move(emitted.bytes);
+  return registry_.publish(std::move(module));
+}
+
+}  // namespace hartwood::jit

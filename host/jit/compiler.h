@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// One compiler: takes requests from the registry and makes modules of them. Runs on a worker of its own; there may be
+// several over one registry.
+#pragma once
+
+#include "isa/isa.h"
+#include "jit/region.h"
+#include "jit/registry.h"
+
+namespace hartwood::jit {
+
+struct CompilerOptions {
+  RegionLimits limits;
+  u32 module_instructions = 1500;  // of a module's regions together
+  u32 module_regions = 12;
+};
+
+class Compiler {
+ public:
+  Compiler(Registry& registry, GuestMemory& memory, const IsaOptions& isa, const Target& target,
+           const CompilerOptions& options = {})
+      : registry_(registry), memory_(memory), isa_(isa), target_(target), options_(options) {}
+
+  // Compiles what is asked for next; returns the module's id, or 0 when nothing was asked for. Requests that give nothing
+  // are skipped.
+  u32 compile_next();
+  // Of the module that compile_next() made last.
+  const std::vector<u8>& bytes() const { return bytes_; }
+  void set_fused_multiply_add(bool on) { target_.fused_multiply_add = on; }
+
+ private:
+  u32 compile(const Request& request);
+
+  Registry& registry_;
+  GuestMemory& memory_;
+  IsaOptions isa_;
+  Target target_;
+  CompilerOptions options_;
+  std::vector<u8> bytes_;
+};
+
+// The regions of a module: that of `entry`, and those that it calls, as far as the limits go. Their code is lifted.
+std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOptions& isa, const CompilerOptions& options,
+                                   bool fused_multiply_add);
+
+}  // namespace hartwood::jit

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jit/hart_code.h"
+
+#include <cstring>
+
+namespace hartwood::jit {
+namespace {
+
+// What emitted functions may use of the worker's stack; engines give workers a megabyte or more.
+constexpr i32 kStackBytes = 400 * 1024;
+constexpr u32 kVisitsToCompile = 3;  // each stands for Hart::kCold jumps there
+
+using RegionFunction = u64 (*)(HartState*, u64, const u8*, const u8*, i32);
+
+u64 call(u32 slot, HartState* state, u64 pc, const u8* read_table, const u8* write_table) {
+#ifdef __wasm__
+  return reinterpret_cast<RegionFunction>(slot)(state, pc, read_table, write_table, kStackBytes);
+#else
+  // Nothing is ever installed natively.
+  (void)slot, (void)state, (void)read_table, (void)write_table;
+  return pc;
+#endif
+}
+
+}  // namespace
+
+HartCode::HartCode(Hart& hart, Registry& registry)
+    : hart_(hart), registry_(registry), cache_(new JumpEntry[kJumpEntries]()) {
+  checked_.reserve(65536);
+  hart_.window().jump_cache = static_cast<u32>(reinterpret_cast<uintptr_t>(cache_.get()));
+}
+
+u32 HartCode::context() {
+  const HartState& state = hart_.state();
+  const u32 privilege = static_cast<u32>(state.privilege);
+  const u64 satp = state.privilege == Privilege::machine ? 0 : state.satp;
+  const u32 at = static_cast<u32>((satp ^ satp >> 44) * 4 + privilege) & (kContexts - 1);
+  Context& context = contexts_[at];
+  if (context.name == 0 || context.satp != satp || context.privilege != privilege)
+    context = {satp, privilege, ++last_name_};
+  if (last_name_ == ~u32{0}) {
+    std::memset(static_cast<void*>(cache_.get()), 0, sizeof(JumpEntry) * kJumpEntries);
+    fence_all();
+    last_name_ = 1;
+    context = {satp, privilege, 1};
+  }
+  return context.name;
+}
+
+void HartCode::fence_all() {
+  for (Context& context : contexts_) context.name = 0;
+  std::memset(filter_, 0, sizeof filter_);
+}
+
+void HartCode::fence_code() {
+  fence_all();
+  epoch_++;
+}
+
+void HartCode::fence_address(u64 va) {
+  const u32 at = static_cast<u32>(va >> kPageShift) & (kFilterBits - 1);
+  if (bit(filter_[at / 64], at % 64)) fence_all();
+}
+
+void HartCode::installed(u32 module) {
+  if (checked_.size() <= module) checked_.resize(module + 1);
+  registry_.installed(hart_.id(), module);
+}
+
+void HartCode::dropped(u32 module) {
+  u32 slot, count;
+  registry_.slots_of(module, slot, count);
+  for (u32 i = 0; i < kJumpEntries; i++) {
+    if (cache_[i].slot - slot < count) cache_[i] = {};
+  }
+  registry_.dropped(hart_.id(), module);
+}
+
+// The slot of code at `pc`, or 0. Enters it into the jump cache.
+u32 HartCode::find(u64 pc, u64 page) {
+  const u64 va = pc & ~kPageMask;
+  u32 entry = 0;
+  CompiledModule* module = registry_.find(
+      hart_.id(), page, static_cast<u32>(pc & kPageMask),
+      [&](i32 distance) { return hart_.code_page(va + static_cast<u64>(static_cast<i64>(distance)) * kPageBytes); },
+      entry);
+  if (module == nullptr) return 0;
+  if (checked_[module->id] != epoch_) {
+    if (!registry_.check_source(*module)) return 0;
+    checked_[module->id] = epoch_;
+  }
+  const u32 home = module->entries[entry] >> kPageShift;
+  for (u32 i = 0; i < kWindowPages; i++) {
+    if (module->pages[i] == kNoPage) continue;
+    const u32 at = static_cast<u32>((va >> kPageShift) + i - home) & (kFilterBits - 1);
+    filter_[at / 64] |= u64{1} << (at % 64);
+  }
+  const u32 slot = module->slot + entry;
+  entry_of(pc) = {pc, hart_.window().context, slot};
+  return slot;
+}
+
+void HartCode::consider(u64 pc, u64 page) {
+  Candidate& candidate = candidates_[(pc >> 1) % kCandidates];
+  if (candidate.pc != pc) candidate = {pc, 0};
+  if (++candidate.visits < kVisitsToCompile) return;
+  candidate.visits = 0;
+  Request request;
+  request.entry = kWindowBefore * static_cast<u32>(kPageBytes) + static_cast<u32>(pc & kPageMask);
+  const u64 first = (pc & ~kPageMask) - kWindowBefore * kPageBytes;
+  for (u32 i = 0; i < kWindowPages; i++)
+    request.pages[i] = i == kWindowBefore ? page : hart_.code_page(first + i * kPageBytes);
+  static_assert(Hart::kNoCodePage == kNoPage);
+  registry_.request(request);
+}
+
+u64 HartCode::enter(u64 pc, u64 page) {
+  const u64 start = pc;
+  hart_.window().context = context();
+  for (;;) {
+    const JumpEntry& known = entry_of(pc);
+    u32 slot = known.slot;
+    if (known.pc != pc || known.context != hart_.window().context || slot == 0) {
+      if (page == kNoPage) page = hart_.code_page(pc);
+      slot = page == kNoPage ? 0 : find(pc, page);
+      if (slot == 0) {
+        if (pc == start && page != kNoPage) consider(pc, page);
+        return pc;
+      }
+    }
+    entries_++;
+    const u64 to = call(slot, &hart_.state(), pc, hart_.read_table(), hart_.write_table());
+    if ((to & 1) != 0 || hart_.must_leave()) return to;
+    pc = to;
+    page = kNoPage;
+  }
+}
+
+}  // namespace hartwood::jit

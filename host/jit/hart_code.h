@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// One hart's view of compiled code: the jump cache, and the loop that runs from one region to the next. Belongs to the
+// hart's thread.
+//
+// The jump cache says for a virtual address and a context which table slot has its code. A context names what the
+// translation of addresses depends on: satp and the privilege. Coming back to a satp finds its context again, with all of
+// its entries. A context ends when a fence of translation may concern it: then it gets a new name, and entries with the
+// old one match no more; nothing is cleared. The fence of one address ends contexts only where code of that page was
+// found. FENCE.I ends all contexts, and an epoch: after it a module's bytes are compared again before it is run.
+#pragma once
+
+#include <memory>
+
+#include "hart/hart.h"
+#include "jit/registry.h"
+
+namespace hartwood::jit {
+
+class HartCode final : public TranslatedCode {
+ public:
+  HartCode(Hart& hart, Registry& registry);
+
+  u64 enter(u64 pc, u64 page) override;
+  void fence_code() override;
+  void fence_all() override;
+  void fence_address(u64 va) override;
+
+  // The hart's thread has instantiated a module, or forgotten one that is being dropped.
+  void installed(u32 module);
+  void dropped(u32 module);
+
+  u64 entries() const { return entries_; }
+
+ private:
+  static constexpr u32 kContexts = 64;
+  static constexpr u32 kCandidates = 1024;
+  static constexpr u32 kFilterBits = 4096;
+  struct Context {
+    u64 satp = 0;
+    u32 privilege = 0;
+    u32 name = 0;  // 0: unused
+  };
+  struct Candidate {
+    u64 pc = 0;
+    u32 visits = 0;
+  };
+  u32 context();
+  JumpEntry& entry_of(u64 pc) { return cache_[(pc >> 1) & (kJumpEntries - 1)]; }
+  u32 find(u64 pc, u64 page);
+  void consider(u64 pc, u64 page);
+
+  Hart& hart_;
+  Registry& registry_;
+  std::unique_ptr<JumpEntry[]> cache_;
+  Context contexts_[kContexts];
+  u32 last_name_ = 0;
+  u32 epoch_ = 1;
+  std::vector<u32> checked_;  // by module id: the epoch in which its bytes were compared
+  Candidate candidates_[kCandidates];
+  u64 filter_[kFilterBits / 64] = {};  // virtual pages that code was found in, by a hash
+  u64 entries_ = 0;
+};
+
+}  // namespace hartwood::jit

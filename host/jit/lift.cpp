@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// From guest instructions to operations, by running the instructions' own definitions (isa/semantics) with a context whose
+// values are names of operations. What has no definition in those terms (most floating point, atomics, CSRs) becomes
+// fp_arith or execute.
+#include "base/bits.h"
+#include "isa/semantics/integer.h"
+#include "jit/region.h"
+
+namespace hartwood::jit {
+namespace {
+
+struct Lift;
+struct Condition {
+  u32 id;
+};
+struct Val {
+  Lift* lift;
+  u32 id;
+};
+Val operator+(Val a, Val b);
+Val operator-(Val a, Val b);
+Val operator*(Val a, Val b);
+Val operator&(Val a, Val b);
+Val operator|(Val a, Val b);
+Val operator^(Val a, Val b);
+Val operator~(Val a);
+
+struct Loaded {
+  bool ok;
+  Val v;
+};
+
+struct Lift {
+  using V = Val;
+  Builder& builder;
+  Block& block;
+  const Insn& insn;
+  i32 offset;
+  u32 length;
+
+  Val value(u32 id) { return {this, id}; }
+  Val constant(u64 v) { return value(builder.constant(static_cast<i64>(v))); }
+  Val x(u32 reg) {
+    return reg == 0 ? constant(0) : value(builder.emit({.op = Ir::get_x, .reg = static_cast<u8>(reg)}));
+  }
+  Val rs1() { return x(insn.rs1); }
+  Val rs2() { return x(insn.rs2()); }
+  Val branch_rs2() { return x(insn.rd); }
+  Val store_rs2() { return x(insn.rd); }
+  Val imm() { return constant(static_cast<u64>(static_cast<i64>(insn.imm))); }
+  Val pc() { return value(builder.code_address(offset)); }
+  Val link() { return value(builder.code_address(offset + static_cast<i32>(length))); }
+  bool rd(Val v) {
+    if (insn.rd != 0) builder.emit({.op = Ir::set_x, .reg = insn.rd, .a = v.id});
+    return true;
+  }
+  bool branch(Condition condition) {
+    block.end.value = condition.id;
+    return true;
+  }
+  bool jump(Val to) {
+    if (block.end.kind != Exit::jump && block.end.kind != Exit::call) block.end.value = to.id;
+    return true;
+  }
+
+  Val unary(Ir op, Val a) { return value(builder.unary(op, a.id)); }
+  Val binary(Ir op, Val a, Val b) { return value(builder.binary(op, a.id, b.id)); }
+  Condition compare(Ir op, Val a, Val b) { return {builder.emit({.op = op, .a = a.id, .b = b.id})}; }
+  Val shl(Val a, Val b) { return binary(Ir::shl, a, b); }
+  Val shr(Val a, Val b) { return binary(Ir::shr, a, b); }
+  Val sar(Val a, Val b) { return binary(Ir::sar, a, b); }
+  Val shl32(Val a, Val b) { return binary(Ir::shl32, a, b); }
+  Val shr32(Val a, Val b) { return binary(Ir::shr32, a, b); }
+  Val sar32(Val a, Val b) { return binary(Ir::sar32, a, b); }
+  Val rotl(Val a, Val b) { return binary(Ir::rotl, a, b); }
+  Val rotr(Val a, Val b) { return binary(Ir::rotr, a, b); }
+  Val rotl32(Val a, Val b) { return binary(Ir::rotl32, a, b); }
+  Val rotr32(Val a, Val b) { return binary(Ir::rotr32, a, b); }
+  Val sext32(Val a) { return unary(Ir::sext32, a); }
+  Val zext32(Val a) { return unary(Ir::zext32, a); }
+  Condition eq(Val a, Val b) { return compare(Ir::eq, a, b); }
+  Condition ne(Val a, Val b) { return compare(Ir::ne, a, b); }
+  Condition lt_s(Val a, Val b) { return compare(Ir::lt_s, a, b); }
+  Condition lt_u(Val a, Val b) { return compare(Ir::lt_u, a, b); }
+  Condition ge_s(Val a, Val b) { return compare(Ir::ge_s, a, b); }
+  Condition ge_u(Val a, Val b) { return compare(Ir::ge_u, a, b); }
+  Val from_bool(Condition c) { return value(builder.emit({.op = Ir::from_bool, .a = c.id})); }
+  Val select(Condition c, Val a, Val b) {
+    return value(builder.emit({.op = Ir::select, .a = c.id, .b = a.id, .c = b.id}));
+  }
+  Val mulh_uu(Val a, Val b) { return binary(Ir::mulh_uu, a, b); }
+  // The unsigned product's high half, less what the negative operands' weights added.
+  Val mulh_su(Val a, Val b) { return mulh_uu(a, b) - (sar(a, constant(63)) & b); }
+  Val mulh_ss(Val a, Val b) {
+    Val half = mulh_su(a, b);
+    return half - (sar(b, constant(63)) & a);
+  }
+  Val div_u(Val a, Val b) { return binary(Ir::div_u, a, b); }
+  Val rem_u(Val a, Val b) { return binary(Ir::rem_u, a, b); }
+  Val div_s(Val a, Val b) { return binary(Ir::div_s, a, b); }
+  Val rem_s(Val a, Val b) { return binary(Ir::rem_s, a, b); }
+  Val clz64(Val a) { return unary(Ir::clz, a); }
+  Val ctz64(Val a) { return unary(Ir::ctz, a); }
+  Val popcount(Val a) { return unary(Ir::popcount, a); }
+  // Swaps neighbours of ever larger size.
+  Val byteswap(Val a) {
+    for (const auto& [mask, by] : {std::pair{u64{0x00ff'00ff'00ff'00ff}, u64{8}}, std::pair{u64{0x0000'ffff'0000'ffff}, u64{16}}}) {
+      Val high = shr(a, constant(by)) & constant(mask);
+      Val low = shl(a & constant(mask), constant(by));
+      a = high | low;
+    }
+    return rotl(a, constant(32));
+  }
+  Val or_combine_bytes(Val a) {
+    for (const auto& [by, mask] :
+         {std::pair{u64{4}, u64{0x0f0f'0f0f'0f0f'0f0f}}, std::pair{u64{2}, u64{0x0303'0303'0303'0303}},
+          std::pair{u64{1}, ~u64{0}}}) {
+      Val moved = shr(a, constant(by)) & constant(mask);
+      a = a | moved;
+    }
+    return (a & constant(0x0101'0101'0101'0101)) * constant(0xff);
+  }
+  template <class T>
+  Loaded load(Val address) {
+    return {true, value(builder.emit(
+                      {.op = Ir::load, .size = sizeof(T), .is_signed = std::is_signed_v<T>, .a = address.id}))};
+  }
+  template <class T>
+  bool store(Val address, Val v) {
+    builder.emit({.op = Ir::store, .size = sizeof(T), .a = address.id, .b = v.id});
+    return true;
+  }
+
+  // ---- floating registers as bits
+  Val f(u32 reg) { return value(builder.emit({.op = Ir::get_f, .reg = static_cast<u8>(reg)})); }
+  bool fd(Val bits) {
+    builder.emit({.op = Ir::set_f, .reg = insn.rd, .a = bits.id});
+    return true;
+  }
+  Val box32(Val v) { return v | constant(0xffff'ffff'0000'0000); }
+  // [unpriv: NaN Boxing of Narrower Values]
+  Val unbox32(Val v) {
+    Condition boxed = eq(shr(v, constant(32)), constant(0xffff'ffff));
+    return select(boxed, zext32(v), constant(0x7fc0'0000));
+  }
+};
+
+Val operator+(Val a, Val b) { return a.lift->binary(Ir::add, a, b); }
+Val operator-(Val a, Val b) { return a.lift->binary(Ir::sub, a, b); }
+Val operator*(Val a, Val b) { return a.lift->binary(Ir::mul, a, b); }
+Val operator&(Val a, Val b) { return a.lift->binary(Ir::bit_and, a, b); }
+Val operator|(Val a, Val b) { return a.lift->binary(Ir::bit_or, a, b); }
+Val operator^(Val a, Val b) { return a.lift->binary(Ir::bit_xor, a, b); }
+Val operator~(Val a) { return a ^ a.lift->constant(~u64{0}); }
+
+enum class Sign : u8 { copy, negate, exclusive };
+
+// FSGNJ and its relatives in both widths. [unpriv: Floating-Point Conversion and Move Instructions]
+void sign_injection(Lift& c, Sign how, bool is_double) {
+  const u64 sign = is_double ? u64{1} << 63 : u64{1} << 31;
+  Val a = c.f(c.insn.rs1), b = c.f(c.insn.rs2());
+  if (!is_double) {
+    a = c.unbox32(a);
+    b = c.unbox32(b);
+  }
+  Val result = a;
+  if (how == Sign::exclusive) {
+    Val other = b & c.constant(sign);
+    result = a ^ other;
+  } else {
+    if (how == Sign::negate) b = ~b;
+    Val rest = a & c.constant(~sign), from = b & c.constant(sign);
+    result = rest | from;
+  }
+  c.fd(is_double ? result : c.box32(result));
+}
+
+class Lifter {
+ public:
+  Lifter(Block& block, const IsaOptions& isa, bool fma) : block_(block), isa_(isa), fma_(fma), builder_(block) {}
+
+  void run() {
+    for (u32 i = 0; i < block_.count(); i++) {
+      builder_.set_guest(static_cast<u16>(i));
+      instruction(block_.guest[i]);
+    }
+  }
+
+ private:
+  void ready_for_fp() {
+    if (fp_ready_) return;
+    builder_.emit({.op = Ir::fp_ready});
+    fp_ready_ = true;
+  }
+  void execute(const GuestInsn& guest) {
+    builder_.emit({.op = Ir::execute, .imm = static_cast<i64>(guest.bits)});
+    fp_ready_ = false;
+  }
+  void arith(const Insn& insn, FpKind kind, bool is_double) {
+    ready_for_fp();
+    const FpArith packed{kind, is_double, insn.rd, insn.rs1, insn.rs2(), insn.rs3()};
+    builder_.emit({.op = Ir::fp_arith, .imm = packed.pack()});
+  }
+
+  void instruction(const GuestInsn& guest) {
+    const Decoded decoded = decode(guest.bits, isa_);
+    const Insn& insn = decoded.insn;
+    Lift c{builder_, block_, insn, guest.offset, guest.length};
+    // Static rounding to nearest, or frm, which fp_ready knows to be that.
+    const bool nearest = insn.rm() == 0 || insn.rm() == 7;
+    const bool rounds = insn.rm() <= 4 || insn.rm() == 7;  // the others are reserved
+    switch (decoded.op) {
+#define HW_LIFT(name) \
+  case Op::name: semantics::name(c); return;
+#include "jit/lifted.inc"
+#undef HW_LIFT
+      case Op::fence: builder_.emit({.op = Ir::fence}); return;
+
+      case Op::fld: ready_for_fp(); c.fd(c.load<u64>(c.rs1() + c.imm()).v); return;
+      case Op::flw: ready_for_fp(); c.fd(c.box32(c.load<u32>(c.rs1() + c.imm()).v)); return;
+      case Op::fsd: {
+        ready_for_fp();
+        Val address = c.rs1() + c.imm();
+        c.store<u64>(address, c.f(insn.rd));
+        return;
+      }
+      case Op::fsw: {
+        ready_for_fp();
+        Val address = c.rs1() + c.imm();
+        c.store<u32>(address, c.f(insn.rd));
+        return;
+      }
+      case Op::fsgnj_d: ready_for_fp(); sign_injection(c, Sign::copy, true); return;
+      case Op::fsgnjn_d: ready_for_fp(); sign_injection(c, Sign::negate, true); return;
+      case Op::fsgnjx_d: ready_for_fp(); sign_injection(c, Sign::exclusive, true); return;
+      case Op::fsgnj_s: ready_for_fp(); sign_injection(c, Sign::copy, false); return;
+      case Op::fsgnjn_s: ready_for_fp(); sign_injection(c, Sign::negate, false); return;
+      case Op::fsgnjx_s: ready_for_fp(); sign_injection(c, Sign::exclusive, false); return;
+      case Op::fmv_x_d: ready_for_fp(); c.rd(c.f(insn.rs1)); return;
+      case Op::fmv_x_w: ready_for_fp(); c.rd(c.sext32(c.f(insn.rs1))); return;
+      case Op::fmv_d_x: ready_for_fp(); c.fd(c.rs1()); return;
+      case Op::fmv_w_x: ready_for_fp(); c.fd(c.box32(c.rs1())); return;
+
+      case Op::fadd_d: if (nearest) return arith(insn, FpKind::add, true); break;
+      case Op::fsub_d: if (nearest) return arith(insn, FpKind::sub, true); break;
+      case Op::fmul_d: if (nearest) return arith(insn, FpKind::mul, true); break;
+      case Op::fdiv_d: if (nearest) return arith(insn, FpKind::div, true); break;
+      case Op::fsqrt_d: if (nearest) return arith(insn, FpKind::sqrt, true); break;
+      case Op::fadd_s: if (nearest) return arith(insn, FpKind::add, false); break;
+      case Op::fsub_s: if (nearest) return arith(insn, FpKind::sub, false); break;
+      case Op::fmul_s: if (nearest) return arith(insn, FpKind::mul, false); break;
+      case Op::fdiv_s: if (nearest) return arith(insn, FpKind::div, false); break;
+      case Op::fsqrt_s: if (nearest) return arith(insn, FpKind::sqrt, false); break;
+      case Op::fmadd_d: if (nearest && fma_) return arith(insn, FpKind::madd, true); break;
+      case Op::fmsub_d: if (nearest && fma_) return arith(insn, FpKind::msub, true); break;
+      case Op::fnmsub_d: if (nearest && fma_) return arith(insn, FpKind::nmsub, true); break;
+      case Op::fnmadd_d: if (nearest && fma_) return arith(insn, FpKind::nmadd, true); break;
+      case Op::fcvt_d_w: if (rounds) return arith(insn, FpKind::from_i32, true); break;
+      case Op::fcvt_d_wu: if (rounds) return arith(insn, FpKind::from_u32, true); break;
+      case Op::fcvt_d_l: if (nearest) return arith(insn, FpKind::from_i64, true); break;
+      case Op::fcvt_d_lu: if (nearest) return arith(insn, FpKind::from_u64, true); break;
+      case Op::fcvt_w_d: if (insn.rm() == 1) return arith(insn, FpKind::to_i32, true); break;
+      case Op::fcvt_l_d: if (insn.rm() == 1) return arith(insn, FpKind::to_i64, true); break;
+      case Op::feq_d: return arith(insn, FpKind::eq, true);
+      case Op::flt_d: return arith(insn, FpKind::lt, true);
+      case Op::fle_d: return arith(insn, FpKind::le, true);
+      case Op::fcvt_d_s: if (rounds) return arith(insn, FpKind::to_double, true); break;
+      case Op::fcvt_s_d: if (nearest) return arith(insn, FpKind::to_single, true); break;
+      default: break;
+    }
+    execute(guest);
+  }
+
+  Block& block_;
+  const IsaOptions& isa_;
+  bool fma_;
+  Builder builder_;
+  bool fp_ready_ = false;
+};
+
+}  // namespace
+
+void lift(Region& region, const IsaOptions& isa, bool fused_multiply_add) {
+  for (Block& block : region.blocks) Lifter(block, isa, fused_multiply_add).run();
+}
+
+}  // namespace hartwood::jit

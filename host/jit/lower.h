@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// From regions to a WebAssembly module: one function for each region.
+#pragma once
+
+#include <vector>
+
+#include "jit/ir.h"
+
+namespace hartwood::jit {
+
+// Where emitted code finds things: byte offsets from the hart's state, which is a function's first parameter.
+struct StateLayout {
+  u32 x = 0;           // u64[33]
+  u32 f = 0;           // u64[32]
+  u32 budget = 0;      // i32: instructions left in the slice
+  u32 fp_ready = 0;    // u32: FS is dirty and frm is RNE
+  u32 fp_fast = 0;     // u32: fp_ready, and NX is set
+  u32 context = 0;     // u32: translation context of the jump cache
+  u32 jump_cache = 0;  // u32: address of JumpEntry[kJumpEntries]
+};
+
+// Where the code at a virtual address is, per hart.
+struct JumpEntry {
+  u64 pc;
+  u32 context;
+  u32 slot;
+};
+inline constexpr u32 kJumpEntries = 16384;
+
+// What the machine and the engine are like.
+struct Target {
+  StateLayout layout;
+  u32 ram_base = 0;   // address of guest RAM in linear memory
+  u64 ram_bytes = 0;  // a power of two
+  bool fused_multiply_add = false;
+  bool branch_hints = true;
+};
+
+struct EmittedModule {
+  std::vector<u8> bytes;
+  u32 instructions = 0;  // guest's
+};
+
+// `slot`: table slot of the first region; the others follow. Calls between the regions are direct. Every function has the
+// type (state, pc, read table, write table, stack left) -> pc. An even result is where the guest goes on; an odd one, less
+// one, is the instruction at which the interpreter has to go on, and nothing of it has happened.
+EmittedModule lower(const std::vector<Region>& regions, u32 slot, const Target& target);
+
+}  // namespace hartwood::jit

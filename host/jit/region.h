@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Region discovery: which guest instructions are compiled together. From an entry, control is followed through branches
+// and direct jumps, and past calls to their return points, until it leaves the window or the region is large enough. What
+// lies beyond is reached by leaving the region.
+#pragma once
+
+#include "isa/isa.h"
+#include "jit/ir.h"
+#include "jit/window.h"
+
+namespace hartwood::jit {
+
+struct RegionLimits {
+  u32 instructions = 600;  // TurboFan's time grows faster than a function's size
+  u32 blocks = 200;
+};
+
+// How an instruction passes control on.
+enum class Flow : u8 {
+  next,       // to the one behind it
+  branch,     // there or to the one behind it
+  jump,       // a direct jump without link
+  call,       // a direct jump with link
+  jump_value, // an indirect jump
+  call_value,
+  ret,        // an indirect jump by the link register
+  interpret,  // not for compiled code: traps, returns from traps, fences of translation
+};
+Flow flow_of(const Decoded& decoded);
+
+// Offsets that an indirect jump of the window was seen to go to.
+using SeenTargets = std::vector<u32>;
+
+// Blocks with their guest instructions and terminators, without code: lift() adds it. `entry` has a present page. Empty
+// if the first instruction is not for compiled code.
+Region discover(const Window& window, u32 entry, const IsaOptions& isa, const RegionLimits& limits,
+                const SeenTargets& seen = {});
+
+// Fills in the blocks' code.
+void lift(Region& region, const IsaOptions& isa, bool fused_multiply_add);
+
+}  // namespace hartwood::jit

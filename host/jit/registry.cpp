@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jit/registry.h"
+
+#include <cstring>
+
+namespace hartwood::jit {
+
+Registry::Registry(GuestMemory& memory, u32 harts, u32 first_slot, CompilerStatistics& statistics)
+    : memory_(memory),
+      all_harts_((1u << harts) - 1),
+      statistics_(statistics),
+      next_slot_(first_slot),
+      end_slot_(first_slot + kTableSlots) {
+  modules_.push_back(nullptr);
+  requests_.reserve(kMaxRequests);
+  asked_.reserve(16384);
+  entries_.reserve(16384);
+}
+
+bool Registry::request(const Request& request) {
+  {
+    Guard guard(lock_);
+    if (requests_.size() >= kMaxRequests) return false;
+    // Compiled already, and perhaps on its way to the hart?
+    const auto [from, to] = entries_.equal_range(key(request));
+    for (auto at = from; at != to; ++at) {
+      const CompiledModule& module = *modules_[at->second.module];
+      const u32 home = module.entries[at->second.entry] >> kPageShift, here = request.entry >> kPageShift;
+      bool same = module.dead.load() == 0;
+      for (u32 i = 0; i < kWindowPages && same; i++) {
+        if (module.pages[i] == kNoPage) continue;
+        const u32 there = i + here - home;
+        same = there < kWindowPages && request.pages[there] == module.pages[i];
+      }
+      if (same) return false;
+    }
+    Asked& asked = asked_[key(request)];
+    constexpr u32 kAttempts = 8;
+    if (asked.waiting || asked.attempts >= kAttempts) return false;
+    asked.waiting = true;
+    asked.attempts++;
+    requests_.push_back(request);
+  }
+  statistics_.requests.fetch_add(1);
+  work_.fetch_add(1);
+  work_.notify();
+  return true;
+}
+
+bool Registry::take(Request& request) {
+  Guard guard(lock_);
+  if (requests_.empty()) return false;
+  request = requests_.front();
+  requests_.erase(requests_.begin());
+  return true;
+}
+
+void Registry::failed(const Request& request) {
+  Guard guard(lock_);
+  // Stays "waiting": it would fail again.
+  asked_[key(request)].attempts = ~u32{0};
+}
+
+u32 Registry::allocate_slots(u32 count) {
+  Guard guard(lock_);
+  for (size_t i = 0; i < free_slots_.size(); i++) {
+    auto& [slot, free] = free_slots_[i];
+    if (free < count) continue;
+    const u32 result = slot;
+    slot += count;
+    free -= count;
+    if (free == 0) free_slots_.erase(free_slots_.begin() + static_cast<std::ptrdiff_t>(i));
+    return result;
+  }
+  if (next_slot_ + count > end_slot_) return 0;
+  const u32 result = next_slot_;
+  next_slot_ += count;
+  return result;
+}
+
+u32 Registry::publish(std::unique_ptr<CompiledModule> module) {
+  Guard guard(lock_);
+  const u32 id = static_cast<u32>(modules_.size());
+  module->id = id;
+  module->last_found = now_;
+  for (u32 i = 0; i < module->entries.size(); i++) {
+    const u64 page = module->pages[module->entries[i] >> kPageShift];
+    entries_.emplace(key(page, module->entries[i]), EntryName{id, i});
+    asked_[key(page, module->entries[i])].waiting = false;
+  }
+  live_bytes_ += module->emitted_bytes;
+  statistics_.modules_compiled.fetch_add(1);
+  statistics_.regions_compiled.fetch_add(static_cast<u32>(module->entries.size()));
+  statistics_.bytes_emitted.fetch_add(module->emitted_bytes);
+  statistics_.modules_live.fetch_add(1);
+  modules_.push_back(std::move(module));
+  return id;
+}
+
+bool Registry::check_source(CompiledModule& module) {
+  const u8* source = module.source.data();
+  for (const CompiledModule::Range& range : module.ranges) {
+    u32 offset = range.offset, left = range.bytes;
+    while (left != 0) {
+      const u32 in_page = offset & kPageMask;
+      const u32 part = std::min(left, static_cast<u32>(kPageBytes) - in_page);
+      const u8* now = memory_.ram() + (module.pages[offset >> kPageShift] << kPageShift) + in_page;
+      if (std::memcmp(source, now, part) != 0) {
+        module.dead.store(1);
+        return false;
+      }
+      source += part;
+      offset += part;
+      left -= part;
+    }
+  }
+  return true;
+}
+
+void Registry::installed(u32 hart, u32 id) {
+  Guard guard(lock_);
+  if (id < modules_.size() && modules_[id]) modules_[id]->installed.fetch_or(1u << hart);
+}
+
+void Registry::engine_refused(u32 id) {
+  Guard guard(lock_);
+  statistics_.modules_failed.fetch_add(1);
+  if (id < modules_.size() && modules_[id]) modules_[id]->dead.store(1);
+}
+
+u32 Registry::next_to_drop() {
+  Guard guard(lock_);
+  u32 oldest = 0;
+  for (u32 id = 1; id < modules_.size(); id++) {
+    CompiledModule* module = modules_[id].get();
+    if (module == nullptr || module->dropping || module->installed.load() != all_harts_) continue;
+    if (module->dead.load() != 0) {
+      oldest = id;
+      break;
+    }
+    if (live_bytes_ > budget_ && (oldest == 0 || module->last_found < modules_[oldest]->last_found)) oldest = id;
+  }
+  if (oldest == 0) return 0;
+  CompiledModule& module = *modules_[oldest];
+  module.dead.store(1);
+  module.dropping = true;
+  live_bytes_ -= module.emitted_bytes;
+  return oldest;
+}
+
+void Registry::slots_of(u32 id, u32& slot, u32& count) {
+  Guard guard(lock_);
+  const bool known = id < modules_.size() && modules_[id];
+  slot = known ? modules_[id]->slot : 0;
+  count = known ? modules_[id]->slots : 0;
+}
+
+void Registry::dropped(u32 hart, u32 id) {
+  Guard guard(lock_);
+  if (id >= modules_.size() || !modules_[id]) return;
+  CompiledModule& module = *modules_[id];
+  module.forgotten |= 1u << hart;
+  if (module.forgotten == all_harts_) forget(id);
+}
+
+// The lock is held.
+void Registry::forget(u32 id) {
+  CompiledModule& module = *modules_[id];
+  for (u32 i = 0; i < module.entries.size(); i++) {
+    const u64 name = key(module.pages[module.entries[i] >> kPageShift], module.entries[i]);
+    const auto [from, to] = entries_.equal_range(name);
+    for (auto at = from; at != to; ++at) {
+      if (at->second.module == id) {
+        entries_.erase(at);
+        break;
+      }
+    }
+  }
+  free_slots_.push_back({module.slot, module.slots});
+  statistics_.modules_live.fetch_add(~u32{0});
+  statistics_.modules_evicted.fetch_add(1);
+  modules_[id] = nullptr;
+}
+
+}  // namespace hartwood::jit
