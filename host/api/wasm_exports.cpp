@@ -3,7 +3,8 @@
 // worker first (constructors run there), then one worker for each hart and one for the clock. There is one machine in a
 // memory, so it is the one process-wide object here; everything below this file gets it passed.
 //
-// Who calls what: hw_hart_run a hart's worker; hw_clock_run the clock's; all else the io worker.
+// Who calls what: hw_hart_run, hw_module_installed and hw_module_dropped a hart's worker; hw_clock_run the clock's; the
+// rest of the compiler's block the compiler's; all else the io worker.
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -184,6 +185,36 @@ HW_EXPORT(hw_console_resize) void hw_console_resize(u32 columns, u32 rows) {
   embedding.machine->console_resize(clamp(columns), clamp(rows));
 }
 HW_EXPORT(hw_console_drained) void hw_console_drained() { embedding.machine->console_drained(); }
+
+// The compiler tier, as workers/compiler.ts (compiler worker) and workers/translations.ts (harts) use it. Nothing is
+// translated yet: the queue is always empty.
+constexpr u32 kTableBase = 1024;  // above every function of the core
+constexpr u32 kTableSlots = 65536;
+Atomic<u32> compiler_word;
+
+// Counted up, and notified, when a request is queued and when the machine ends.
+HW_EXPORT(hw_compiler_word) Atomic<u32>* hw_compiler_word() { return &compiler_word; }
+// Before the first hw_compile. Bit 0: f64x2.relaxed_madd is fused.
+HW_EXPORT(hw_note_features) void hw_note_features(u32) {}
+// Translates the next request; its module's id, or 0 when nothing is queued.
+HW_EXPORT(hw_compile) u32 hw_compile() { return 0; }
+// The module just made, until the next hw_compile.
+HW_EXPORT(hw_compiled_bytes) const u8* hw_compiled_bytes() { return nullptr; }
+HW_EXPORT(hw_compiled_length) u32 hw_compiled_length() { return 0; }
+// The engine refused the bytes.
+HW_EXPORT(hw_compiled_failed) void hw_compiled_failed(u32) { embedding.shared.compiler.modules_failed.fetch_add(1); }
+// The next module that every hart has to drop, or 0; and the table slots that it has.
+HW_EXPORT(hw_dropped_next) u32 hw_dropped_next() { return 0; }
+HW_EXPORT(hw_module_slot) u32 hw_module_slot(u32) { return kTableBase; }
+HW_EXPORT(hw_module_slots) u32 hw_module_slots(u32) { return 0; }
+// The slots of each hart's function table that translated code may use.
+HW_EXPORT(hw_table_base) u32 hw_table_base() { return kTableBase; }
+HW_EXPORT(hw_table_slots) u32 hw_table_slots() { return kTableSlots; }
+// On the hart's worker, outside hw_hart_run.
+HW_EXPORT(hw_module_installed) void hw_module_installed(u32 hart, u32) {
+  embedding.shared.harts[hart].modules_installed.fetch_add(1);
+}
+HW_EXPORT(hw_module_dropped) void hw_module_dropped(u32, u32) {}
 
 // A pause: hw_hart_run returns "stopped" and hw_clock_run returns; after hw_resume_all both are to be called again.
 HW_EXPORT(hw_stop_all) void hw_stop_all() { embedding.machine->stop_all(); }

@@ -102,6 +102,7 @@ Result<MachineConfig> parse_config(std::string_view json) {
   reader.choice<FirmwareKind>(
       "firmware", {{"built-in", FirmwareKind::built_in}, {"file", FirmwareKind::file}, {"none", FirmwareKind::none}},
       config.firmware);
+  reader.boolean("compiler", config.compiler);
   reader.boolean("deterministic", config.deterministic);
   read_seed(reader, config.seed);
   read_disks(reader, config.disks);

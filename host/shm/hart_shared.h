@@ -55,19 +55,19 @@ struct FencePayload {
 };
 
 struct alignas(64) HartShared {
-  Atomic<u32> attention;      // +0
-  Atomic<u32> park;           // +4  ParkState
-  Atomic<u32> mail_posted;    // +8  counted by senders after postMessage
-  Atomic<u32> mail_taken;     // +12 counted by the hart's JavaScript
-  Atomic<u32> lines;          // +16 interrupt lines into mip, at mip's bit positions, set by devices and SBI
-  Atomic<u32> hsm_state;      // +20 HsmState
-  Atomic<u32> in_wfi;         // +24 1 while the hart sleeps for the guest (page's status line)
-  Atomic<u32> reserved0;      // +28
-  Atomic<u64> retired;        // +32 instructions, spilled at every slice
-  Atomic<u64> mtimecmp;       // +40 ACLINT comparator in ticks; ~0: never
-  Atomic<u64> deadline;       // +48 earliest comparator of a running hart in ticks, for the clock thread; ~0: none
-  Atomic<u64> start_address;  // +56 HSM start arguments, published by hsm_state and kAttentionStart
-  Atomic<u64> start_opaque;   // +64
+  Atomic<u32> attention;          // +0
+  Atomic<u32> park;               // +4  ParkState
+  Atomic<u32> mail_posted;        // +8  counted by senders after postMessage
+  Atomic<u32> mail_taken;         // +12 counted by the hart's JavaScript
+  Atomic<u32> lines;              // +16 interrupt lines into mip, at mip's bit positions, set by devices and SBI
+  Atomic<u32> hsm_state;          // +20 HsmState
+  Atomic<u32> in_wfi;             // +24 1 while the hart sleeps for the guest (page's status line)
+  Atomic<u32> modules_installed;  // +28 modules of translated code in this hart's function table, in all
+  Atomic<u64> retired;            // +32 instructions, spilled at every slice
+  Atomic<u64> mtimecmp;           // +40 ACLINT comparator in ticks; ~0: never
+  Atomic<u64> deadline;           // +48 earliest comparator of a running hart in ticks, for the clock thread; ~0: none
+  Atomic<u64> start_address;      // +56 HSM start arguments, published by hsm_state and kAttentionStart
+  Atomic<u64> start_opaque;       // +64
 
   alignas(64) Atomic<u32> fence_requested[kMaxInitiators];  // [initiator], counted by the initiator
   Atomic<u32> fence_served[kMaxInitiators];                 // [initiator], stored by the target
@@ -75,6 +75,17 @@ struct alignas(64) HartShared {
 };
 static_assert(offsetof(HartShared, lines) == 16 && offsetof(HartShared, retired) == 32 &&
               offsetof(HartShared, start_opaque) == 64 && sizeof(HartShared) % 64 == 0);
+
+// What the compiler has done since the start, for the page's status line. Nothing is ordered by these.
+struct CompilerStatistics {
+  Atomic<u32> requests;          // pages and regions that harts asked for
+  Atomic<u32> modules_compiled;  // handed to the engine, less those that it refused
+  Atomic<u32> modules_failed;    // refused by the engine: our bug
+  Atomic<u32> modules_evicted;   // dropped from every hart
+  Atomic<u32> regions_compiled;
+  Atomic<u32> modules_live;
+  Atomic<u64> bytes_emitted;  // of WebAssembly
+};
 
 // One per machine, at a fixed place of the shared memory.
 struct alignas(64) MachineShared {
@@ -89,6 +100,7 @@ struct alignas(64) MachineShared {
   Atomic<u32> exclusive;       // +40 the hart that runs alone, plus 1; 0: none. Others sleep here until it is done
   Atomic<u32> console_room;    // +44 counted when the guest has made room for console input after some was refused
   char fatal_message[464] = {};
+  CompilerStatistics compiler;
   HartShared harts[kMaxInitiators];  // the last one is the control thread's: it initiates and never runs
   ByteRing console_output;           // console bytes towards the page
   ByteRing serial_output;            // the 16550's, where it is not the console

@@ -73,6 +73,7 @@ int main() {
   OFFSET(HartShared, lines);
   OFFSET(HartShared, hsm_state);
   OFFSET(HartShared, in_wfi);
+  OFFSET(HartShared, modules_installed);
   OFFSET(HartShared, retired);
 
   std::puts("\n// struct MachineShared");
@@ -86,9 +87,19 @@ int main() {
   OFFSET(MachineShared, console_room);
   OFFSET(MachineShared, fatal_message);
   print("sizeof_MachineShared_fatal_message", sizeof(hartwood::MachineShared::fatal_message));
+  OFFSET(MachineShared, compiler);
   OFFSET(MachineShared, harts);
   OFFSET(MachineShared, console_output);
   OFFSET(MachineShared, serial_output);
+
+  std::puts("\n// struct CompilerStatistics");
+  OFFSET(CompilerStatistics, requests);
+  OFFSET(CompilerStatistics, modules_compiled);
+  OFFSET(CompilerStatistics, modules_failed);
+  OFFSET(CompilerStatistics, modules_evicted);
+  OFFSET(CompilerStatistics, regions_compiled);
+  OFFSET(CompilerStatistics, modules_live);
+  OFFSET(CompilerStatistics, bytes_emitted);
 
   std::puts("\n// struct ByteRing");
   SIZE(ByteRing);
