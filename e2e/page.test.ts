@@ -82,11 +82,27 @@ test('the settings become the address', () =>
     await form.locator('[name=harts]').selectOption('1');
     await form.locator('[name=memory]').selectOption('128');
     await form.locator('[name=append]').fill('quiet panic=1');
+    assert.ok(await form.locator('[name=compiler]').isChecked());
+    await form.locator('[name=compiler]').uncheck();
     await Promise.all([visit.page.waitForURL(/harts=1/), form.locator('[value=apply]').click()]);
     const query = new URL(visit.page.url()).searchParams;
-    assert.deepEqual(Object.fromEntries(query), { theme: 'dark', harts: '1', memory: '128', append: 'quiet panic=1' });
+    assert.deepEqual(Object.fromEntries(query), { theme: 'dark', harts: '1', memory: '128', append: 'quiet panic=1', compiler: 'off' });
     await visit.prompt();
+    assert.ok(!visit.page.workers().some((each) => each.url().includes('compiler-worker')));
+    assert.equal(await visit.page.locator('#fact-compiler').isVisible(), false);
+    await visit.page.locator('#open-settings').click();
+    assert.equal(await form.locator('[name=compiler]').isChecked(), false);
+    await visit.page.keyboard.press('Escape');
     assert.equal((await visit.run('nproc')).output, '1\n');
+  }));
+
+test('the status line tells what the compiler did', () =>
+  visiting(site, '', async (visit) => {
+    await visit.prompt();
+    const fact = visit.page.locator('#fact-compiler');
+    await fact.waitFor({ state: 'visible' });
+    assert.match((await fact.textContent()) ?? '', /^\d+ compiled$/);
+    assert.match((await fact.getAttribute('title')) ?? '', /^\d+ requests, \d+ regions[^]*received by the harts: \d+, \d+$/);
   }));
 
 test('the keyboard leaves the terminal, and comes back', () =>

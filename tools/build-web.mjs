@@ -47,6 +47,8 @@ function guestFile(name) {
   return found;
 }
 
+const kWorkers = ['io', 'hart', 'clock', 'compiler'];
+
 class Assets {
   constructor(out) {
     this.folder = join(out, 'assets');
@@ -109,13 +111,13 @@ async function buildWeb(out) {
   const assets = new Assets(out);
   const workers = await build({
     ...common, outdir: assets.folder,
-    entryPoints: ['io', 'hart', 'clock'].map((kind) => `workers/${kind}-worker.ts`),
+    entryPoints: kWorkers.map((kind) => `workers/${kind}-worker.ts`),
   });
   const workerOutputs = outputsOf(workers.metafile);
   const coreAsset = assets.copy(core, 'core', '.wasm');
   const known = {
     core: coreAsset.file,
-    workers: Object.fromEntries(['io', 'hart', 'clock'].map((kind) => [kind, workerOutputs.get(`workers/${kind}-worker.ts`).name])),
+    workers: Object.fromEntries(kWorkers.map((kind) => [kind, workerOutputs.get(`workers/${kind}-worker.ts`).name])),
     kernel: assets.copy(kernel, 'kernel', '.bin'),
     initrd: assets.copy(initrd, 'initramfs', '.cpio'),
   };

@@ -25,6 +25,22 @@ export interface CoreExports {
   hw_console_input(pointer: number, length: number): number;
   hw_console_resize(columns: number, rows: number): void;
   hw_console_drained(): void;
+
+  // The compiler tier; compiler.ts and translations.ts use it.
+  __indirect_function_table: WebAssembly.Table;
+  hw_compiler_word(): number;
+  hw_note_features(bits: number): void;
+  hw_compile(): number;
+  hw_compiled_bytes(): number;
+  hw_compiled_length(): number;
+  hw_compiled_failed(id: number): void;
+  hw_dropped_next(): number;
+  hw_module_slot(id: number): number;
+  hw_module_slots(id: number): number;
+  hw_table_base(): number;
+  hw_table_slots(): number;
+  hw_module_installed(hart: number, id: number): void;
+  hw_module_dropped(hart: number, id: number): void;
 }
 
 /** What hw_hart_run returns. */

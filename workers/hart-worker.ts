@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A worker that runs one hart. It blocks only inside the core. Started with the page, before there is a machine, because
 // a worker that a blocked worker made would never start.
-import {
-  HartShared_mail_taken, MachineShared_fatal, MachineShared_fatal_message, MachineShared_harts, sizeof_HartShared,
-  sizeof_MachineShared_fatal_message,
-} from '../build/generated/layout.ts';
-import { instantiateCore, kExitStopped, sharedString } from './core.ts';
+import { HartShared_mail_taken } from '../build/generated/layout.ts';
+import { instantiateCore, kExitStopped } from './core.ts';
+import { crashReport } from './crash.ts';
 import { runHart } from './hart-loop.ts';
-import { describeError, makeTurn, parentPort } from './platform.ts';
-import type { FromHart, ToHart } from './protocol.ts';
-
-type Start = Extract<ToHart, { type: 'start' }>;
+import { hartWords } from './mail.ts';
+import { makeTurn, parentPort } from './platform.ts';
+import type { FromHart, HartStart, ToHart, ToTranslations } from './protocol.ts';
+import { Translations } from './translations.ts';
 
 const parent = parentPort<ToHart, FromHart>();
 const turn = makeTurn();
@@ -32,28 +30,29 @@ parent.onmessage = ({ data }) => {
   }
 };
 
-/** What to say of an exception inside the core: our own last words if it left any. */
-function crash(error: unknown, start: Start): void {
-  const { message, detail } = describeError(error);
-  const words = new Int32Array(start.memory.buffer, start.shared);
-  const fatal = Atomics.load(words, MachineShared_fatal / 4) !== 0
-    ? sharedString(start.memory.buffer, start.shared + MachineShared_fatal_message, sizeof_MachineShared_fatal_message)
-    : '';
-  parent.postMessage({
-    type: 'error',
-    error: { code: 'worker-crashed', message: `Hart ${start.hart} crashed: ${fatal || message}`, detail },
-  });
-}
-
-function start(message: Start): void {
+function start(message: HartStart): void {
+  const crash = (error: unknown): void =>
+    parent.postMessage({ type: 'error', error: crashReport(`Hart ${message.hart}`, error, message) });
   try {
     const { exports } = instantiateCore({
       ...message,
       log: (level, text) => parent.postMessage({ type: 'log', level, text }),
     });
-    const words = new Int32Array(
-      message.memory.buffer, message.shared + MachineShared_harts + message.hart * sizeof_HartShared, sizeof_HartShared / 4);
-    takeMail = () => void Atomics.add(words, HartShared_mail_taken / 4, 1);
+    const words = hartWords(message.memory.buffer, message.shared, message.hart);
+    const countMail = (): void => void Atomics.add(words, HartShared_mail_taken / 4, 1);
+    takeMail = countMail;
+    if (message.translations !== null) {
+      const translations = new Translations(exports, message.memory, message.hart);
+      message.translations.onmessage = ({ data }: MessageEvent<ToTranslations>) => {
+        countMail();
+        try {
+          translations.receive(data);
+        } catch (error) {
+          crash(error);
+        }
+      };
+      message.translations.onmessageerror = () => crash(new Error('translated code could not be read'));
+    }
     const run = (budget: number) => exports.hw_hart_run(message.hart, budget);
     let running = false;
     begin = () => {
@@ -64,11 +63,11 @@ function start(message: Start): void {
           running = false;
           parent.postMessage({ type: exit === kExitStopped ? 'stopped' : 'ended' });
         },
-        (error) => crash(error, message),
+        crash,
       );
     };
     parent.postMessage({ type: 'ready' });
   } catch (error) {
-    crash(error, message);
+    crash(error);
   }
 }

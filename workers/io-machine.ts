@@ -111,6 +111,7 @@ export class IoMachine {
       type: 'created', memory, shared, ram: exports.hw_ram() >>> 0,
       hartStacks: Array.from({ length: configuration.harts }, (_, hart) => stack(hart + 1)),
       clockStack: stack(configuration.harts + 1),
+      compilerStack: stack(configuration.harts + 2),
     });
 
     await this.placeFiles(core, sizes);

@@ -4,8 +4,9 @@
 //
 // A machine's start: the page posts `load` to the io worker (files begin to arrive) and, once the core is compiled,
 // `create`. The io worker makes the memory and the machine and answers `created`; the page passes the memory on to the
-// harts and the clock with `start`, each answers `ready`. When the files are in place the io worker says `started`, the
-// page posts `run` to everyone.
+// harts, the clock and the compiler with `start`; harts and clock answer `ready`. When the files are in place the io worker
+// says `started`, and the page posts `run` to harts and clock. The compiler has its own ways: it waits for a word of shared
+// memory and posts to the harts directly, over a port for each that the page hands out with `start`.
 
 /** In the order of the core's numbers for hw_machine_file. */
 export type FileKind = 'kernel' | 'initrd' | 'firmware' | 'dtb' | 'disk';
@@ -29,6 +30,7 @@ export interface MachineConfiguration {
   append: string;
   console: 'virtio' | 'uart' | 'sbi';
   firmware: 'built-in' | 'file' | 'none';
+  compiler: boolean;
   paging?: 'sv39' | 'sv48' | 'sv57';
   disks?: { source: string; read_only?: boolean }[];
 }
@@ -77,6 +79,7 @@ export type FromIo =
       ram: number;
       hartStacks: WorkerStack[];
       clockStack: WorkerStack;
+      compilerStack: WorkerStack;
     }
   | { type: 'started' }
   | { type: 'output'; from: 'console' | 'serial'; bytes: Uint8Array }
@@ -85,16 +88,21 @@ export type FromIo =
   | { type: 'ended'; power: number; exitCode: number }
   | { type: 'error'; error: ErrorReport };
 
+/** What every worker but the io worker starts with. */
+export interface WorkerStart {
+  type: 'start';
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  shared: number;
+  stack: WorkerStack;
+  epoch: number;
+}
+
+/** `translations`: where ToTranslations come from; null without a compiler. */
+export type HartStart = WorkerStart & { hart: number; translations: MessagePort | null };
+
 export type ToHart =
-  | {
-      type: 'start';
-      module: WebAssembly.Module;
-      memory: WebAssembly.Memory;
-      shared: number;
-      stack: WorkerStack;
-      epoch: number;
-      hart: number;
-    }
+  | HartStart
   | { type: 'run' }
   /** Mail: counted in HartShared.mail_posted, announced by kAttentionMail. */
   | { type: 'ping'; id: number };
@@ -107,5 +115,15 @@ export type FromHart =
   | { type: 'log'; level: number; text: string }
   | { type: 'error'; error: ErrorReport };
 
-export type ToClock = Extract<ToHart, { type: 'start' | 'run' }>;
+export type ToClock = WorkerStart | { type: 'run' };
 export type FromClock = Extract<FromHart, { type: 'ready' | 'ended' | 'log' | 'error' }>;
+
+/** `harts`: the other ends of their `translations`. */
+export type ToCompiler = WorkerStart & { harts: MessagePort[] };
+export type FromCompiler = Extract<FromHart, { type: 'log' | 'error' }>;
+
+/** From the compiler to each hart. Mail, as `ping` is. */
+export type ToTranslations =
+  | { type: 'module'; id: number; module: WebAssembly.Module }
+  /** Sets `count` slots of the function table from `slot` on to null. */
+  | { type: 'drop'; id: number; slot: number; count: number };

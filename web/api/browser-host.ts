@@ -54,8 +54,8 @@ class BrowserWorker<In, Out> implements WorkerHandle<In, Out> {
       this.onError(event.message || 'its script could not be loaded');
     };
   }
-  post(message: In): void {
-    this.worker.postMessage(message);
+  post(message: In, transfer: Transferable[] = []): void {
+    this.worker.postMessage(message, transfer);
   }
   terminate(): void {
     this.worker.terminate();

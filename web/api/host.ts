@@ -2,10 +2,10 @@
 // What Machine needs of its surroundings, so that the same class runs in a page and in Node.
 import type { DefaultFiles } from './options.ts';
 
-export type WorkerKind = 'io' | 'hart' | 'clock';
+export type WorkerKind = 'io' | 'hart' | 'clock' | 'compiler';
 
 export interface WorkerHandle<In, Out> {
-  post(message: In): void;
+  post(message: In, transfer?: Transferable[]): void;
   onMessage: (message: Out) => void;
   /** The worker could not be loaded, or threw outside its own error handling. */
   onError: (message: string) => void;

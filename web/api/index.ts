@@ -13,7 +13,7 @@ export type { MachineExit, MachineState } from './machine.ts';
 export {
   kConsoles, kDefaults, kMemorySizes, kPagings, type BootOptions, type BootProgress, type FileInput,
 } from './options.ts';
-export type { HartStatistics, Statistics } from './statistics.ts';
+export type { CompilerStatistics, HartStatistics, Statistics } from './statistics.ts';
 export type { WaitOptions } from './transcript.ts';
 
 export type Machine = AnyMachine;

@@ -10,7 +10,7 @@ import {
   MachineShared_power, kAttentionMail, kAttentionStop, kPowerCrashed, kPowerExited, kPowerOff, kPowerOn, kPowerReboot,
   sizeof_HartShared, sizeof_MachineShared,
 } from '../../build/generated/layout.ts';
-import type { FromClock, FromHart, FromIo, ToClock, ToHart, ToIo } from '../../workers/protocol.ts';
+import type { FromClock, FromCompiler, FromHart, FromIo, ToClock, ToCompiler, ToHart, ToIo } from '../../workers/protocol.ts';
 import { ConsoleStream } from './console.ts';
 import { MachineError } from './errors.ts';
 import type { MachineHost, WorkerHandle } from './host.ts';
@@ -71,6 +71,7 @@ export class Machine {
   private readonly io: WorkerHandle<ToIo, FromIo>;
   private readonly hartWorkers: WorkerHandle<ToHart, FromHart>[];
   private readonly clock: WorkerHandle<ToClock, FromClock>;
+  private readonly compiler: WorkerHandle<ToCompiler, FromCompiler> | null = null;
   private readonly pings = new Map<number, () => void>();
   private readonly started: Promise<void>;
   private settleStart!: { resolve: () => void; reject: (error: MachineError) => void };
@@ -123,6 +124,11 @@ export class Machine {
     this.clock = host.startWorker('clock', 'hartwood clock');
     this.clock.onMessage = (message) => this.fromClock(message);
     this.clock.onError = (message) => this.crash('The clock worker', message);
+    if (plan.configuration.compiler) {
+      this.compiler = host.startWorker('compiler', 'hartwood compiler');
+      this.compiler.onMessage = (message) => this.fromCompiler(message);
+      this.compiler.onError = (message) => this.crash('The compiler worker', message);
+    }
 
     if (options.size !== undefined) this.resize(options.size.columns, options.size.rows);
     host.compileCore().then(
@@ -152,7 +158,7 @@ export class Machine {
   /** Instructions, speed, memory. After the end: the last ones. */
   stat(): Statistics {
     if (this.running !== null) this.lastStatistics = this.running.statistics.read(performance.now());
-    return this.lastStatistics ?? { uptime: 0, instructions: 0, mips: 0, memory: 0, harts: [] };
+    return this.lastStatistics ?? { uptime: 0, instructions: 0, mips: 0, memory: 0, harts: [], compiler: null };
   }
 
   /** Stops every hart until resume(). The guest's clock runs on. */
@@ -248,26 +254,36 @@ export class Machine {
     }
   }
 
-  private created({ memory, shared, ram, hartStacks, clockStack }: Extract<FromIo, { type: 'created' }>): void {
+  private created({ memory, shared, ram, hartStacks, clockStack, compilerStack }: Extract<FromIo, { type: 'created' }>): void {
     const module = this.module;
     if (module === null) return;
-    this.running = {
-      memory, shared,
-      statistics: new StatisticsReader(memory.buffer, shared, this.harts, performance.now()),
-    };
+    this.running = { memory, shared, statistics: this.readerOf(memory, shared) };
     this.ram = new Uint8Array(memory.buffer, ram, this.memory * kMiB);
     const common = { type: 'start', module, memory, shared, epoch: this.epoch } as const;
+    const compilerPorts: MessagePort[] = [];
     this.hartWorkers.forEach((worker, hart) => {
       const stack = hartStacks[hart];
-      if (stack !== undefined) worker.post({ ...common, stack, hart });
+      if (stack === undefined) return;
+      if (this.compiler === null) {
+        worker.post({ ...common, stack, hart, translations: null });
+      } else {
+        const { port1, port2 } = new MessageChannel();
+        compilerPorts.push(port1);
+        worker.post({ ...common, stack, hart, translations: port2 }, [port2]);
+      }
     });
-    this.clock.post({ ...common, stack: clockStack, hart: 0 });
+    this.clock.post({ ...common, stack: clockStack });
+    this.compiler?.post({ ...common, stack: compilerStack, harts: compilerPorts }, compilerPorts);
+  }
+
+  private readerOf(memory: WebAssembly.Memory, shared: number): StatisticsReader {
+    return new StatisticsReader(memory.buffer, shared, this.harts, this.compiler !== null, performance.now());
   }
 
   private maybeRun(): void {
     if (!this.filesReady || this.readyWorkers < this.harts + 1 || this.running === null) return;
     const { memory, shared } = this.running;
-    this.running.statistics = new StatisticsReader(memory.buffer, shared, this.harts, performance.now());
+    this.running.statistics = this.readerOf(memory, shared);
     this.current = 'running';
     for (const worker of this.hartWorkers) worker.post({ type: 'run' });
     this.clock.post({ type: 'run' });
@@ -295,11 +311,15 @@ export class Machine {
     if (message.type === 'ready') {
       this.readyWorkers++;
       this.maybeRun();
-    } else if (message.type === 'log') {
-      this.options.onLog?.(message.level, message.text);
-    } else if (message.type === 'error') {
-      this.fail(MachineError.from(message.error));
+    } else if (message.type !== 'ended') {
+      this.fromCompiler(message);
     }
+  }
+
+  private fromCompiler(message: FromCompiler): void {
+    if (this.over) return;
+    if (message.type === 'log') this.options.onLog?.(message.level, message.text);
+    else this.fail(MachineError.from(message.error));
   }
 
   private output(from: 'console' | 'serial', bytes: Uint8Array): void {
@@ -366,7 +386,7 @@ export class Machine {
         Atomics.notify(words, offset / 4);
       }
     }
-    for (const worker of [this.io, ...this.hartWorkers, this.clock]) {
+    for (const worker of [this.io, ...this.hartWorkers, this.clock, ...(this.compiler === null ? [] : [this.compiler])]) {
       worker.onMessage = () => {};
       worker.onError = () => {};
       worker.terminate();

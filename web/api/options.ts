@@ -38,6 +38,11 @@ export interface BootOptions {
   console?: 'virtio' | 'uart' | 'sbi';
   /** The largest satp mode. Default: the core's. */
   paging?: 'sv39' | 'sv48' | 'sv57';
+  /**
+   * Whether hot code of the guest is translated to WebAssembly, by a worker of its own. Default true. Without it everything
+   * is interpreted, which is slower and otherwise the same.
+   */
+  compiler?: boolean;
   /** The console's size in characters; change it with machine.resize. */
   size?: { columns: number; rows: number };
   /**
@@ -55,7 +60,7 @@ export interface BootOptions {
 export const kMemorySizes: readonly number[] = [64, 128, 256, 512, 1024, 2048];
 export const kConsoles = ['virtio', 'uart', 'sbi'] as const;
 export const kPagings = ['sv39', 'sv48', 'sv57'] as const;
-export const kDefaults = { harts: 2, memory: 512, console: 'virtio' } as const;
+export const kDefaults = { harts: 2, memory: 512, console: 'virtio', compiler: true } as const;
 const kMaxAppendBytes = 1023; // what the kernel keeps on RISC-V, less its terminating zero
 export const kMaxConsoleSize = 4096;
 
@@ -137,8 +142,8 @@ function callback(option: string, value: unknown): void {
 }
 
 const kKnown: ReadonlySet<string> = new Set<keyof BootOptions>([
-  'harts', 'memory', 'append', 'kernel', 'initrd', 'firmware', 'disk', 'console', 'paging', 'size', 'keepMemory', 'onProgress',
-  'onLog', 'onError',
+  'harts', 'memory', 'append', 'kernel', 'initrd', 'firmware', 'disk', 'console', 'paging', 'compiler', 'size', 'keepMemory',
+  'onProgress', 'onLog', 'onError',
 ]);
 
 export function checkConsoleSize(columns: unknown, rows: unknown): { columns: number; rows: number } {
@@ -175,8 +180,9 @@ export function planBoot(options: BootOptions, defaults: DefaultFiles, base: str
   callback('onProgress', options.onProgress);
   callback('onLog', options.onLog);
   callback('onError', options.onError);
-  if (options.keepMemory !== undefined && typeof options.keepMemory !== 'boolean') {
-    throw wrong('keepMemory', options.keepMemory, 'true or false');
+  for (const name of ['keepMemory', 'compiler'] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== 'boolean') throw wrong(name, value, 'true or false');
   }
   if (options.size !== undefined) checkConsoleSize(options.size?.columns, options.size?.rows);
 
@@ -189,6 +195,7 @@ export function planBoot(options: BootOptions, defaults: DefaultFiles, base: str
     append: firmwareKind === 'none' && options.append === undefined ? '' : commandLine(options.append, device),
     console: device,
     firmware: firmwareKind,
+    compiler: options.compiler ?? kDefaults.compiler,
   };
   if (options.paging !== undefined) configuration.paging = choice('paging', options.paging, kPagings);
 

@@ -25,6 +25,7 @@ export class SettingsPanel {
         const { value } = this.field(name);
         values[name] = value === String(kDefaults[name]) ? '' : value;
       }
+      values['compiler'] = this.compiler.checked ? '' : 'off';
       apply(writeSettings(new URLSearchParams(location.search), values));
     });
   }
@@ -35,7 +36,12 @@ export class SettingsPanel {
     for (const name of kTextFields) this.field(name).value = query.get(name) ?? '';
     this.field('harts').value = String(harts ?? kDefaults.harts);
     this.field('memory').value = String(memory ?? kDefaults.memory);
+    this.compiler.checked = query.get('compiler')?.trim() !== 'off';
     this.dialog.showModal();
+  }
+
+  private get compiler(): HTMLInputElement {
+    return this.field('compiler') as HTMLInputElement;
   }
 
   private field(name: string): HTMLInputElement | HTMLSelectElement {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The line below the terminal: state, processors, speed, memory, uptime.
-import type { Machine } from '../api/index.ts';
+import type { CompilerStatistics, Machine, Statistics } from '../api/index.ts';
 import { element, showText } from '../shared/elements.ts';
 
 const kInterval = 500; // ms
@@ -23,6 +23,21 @@ export function formatSpeed(mips: number): string {
   return mips < 10 ? mips.toFixed(1) : String(Math.round(mips));
 }
 
+export function describeCompiler(compiler: CompilerStatistics, harts: Statistics['harts']): string {
+  const lines = [
+    `${compiler.requests} requests, ${compiler.regionsCompiled} regions of guest code compiled`,
+    `${compiler.modulesCompiled} modules, ${formatBytes(compiler.bytesEmitted)} of WebAssembly`,
+    `${compiler.modulesLive} in use, ${compiler.modulesEvicted} evicted`,
+    `received by the harts: ${harts.map((hart) => hart.modulesInstalled).join(', ')}`,
+  ];
+  if (compiler.modulesFailed > 0) lines.push(`${compiler.modulesFailed} refused by the browser`);
+  return lines.join('\n');
+}
+
+function formatBytes(bytes: number): string {
+  return bytes < 1 << 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`;
+}
+
 export class StatusLine {
   private machine: Machine | null = null;
   private readonly lamps = element('hart-lamps');
@@ -42,6 +57,7 @@ export class StatusLine {
     if (machine === null) this.update();
     this.machine = machine;
     element('fact-speed').hidden = machine === null;
+    if (machine === null) element('fact-compiler').hidden = true;
     if (machine === null) return;
     showText('harts', machine.harts === 1 ? '1 hart' : `${machine.harts} harts`);
     showText('memory', formatMemory(machine.memory));
@@ -52,9 +68,16 @@ export class StatusLine {
 
   private update(): void {
     if (this.machine === null || document.hidden) return;
-    const { mips, uptime, harts } = this.machine.stat();
+    const { mips, uptime, harts, compiler } = this.machine.stat();
     showText('speed', formatSpeed(mips));
     showText('uptime', formatUptime(uptime));
+    const fact = element('fact-compiler');
+    fact.hidden = compiler === null;
+    if (compiler !== null) {
+      showText('compiled', String(compiler.regionsCompiled));
+      const title = describeCompiler(compiler, harts);
+      if (fact.title !== title) fact.title = title;
+    }
     harts.forEach((hart, index) => {
       const lamp = this.lamps.children[index];
       if (!(lamp instanceof HTMLElement)) return;

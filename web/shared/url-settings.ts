@@ -34,6 +34,13 @@ function flag(name: string, text: string): boolean {
   throw new SettingsError(`${name}=${text} in the address must be 1 or 0.`);
 }
 
+/** As `flag`, in the words of a settings panel. */
+function onOff(name: string, text: string): boolean {
+  if (text === 'on') return true;
+  if (text === 'off') return false;
+  throw new SettingsError(`${name}=${text} in the address must be on or off.`);
+}
+
 export function readSettings(query: URLSearchParams): Settings {
   // An empty value is what a form sends for "as usual".
   const text = (name: string): string | undefined => query.get(name)?.trim() || undefined;
@@ -46,6 +53,8 @@ export function readSettings(query: URLSearchParams): Settings {
   const memory = text('memory');
   if (memory !== undefined) set('memory', mebibytes('memory', memory));
   for (const name of ['append', 'kernel', 'firmware', 'disk', 'console', 'paging']) set(name, text(name));
+  const compiler = text('compiler');
+  if (compiler !== undefined) set('compiler', onOff('compiler', compiler));
   const initrd = text('initrd');
   set('initrd', initrd === 'none' ? null : initrd);
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { MachineError } from '../api/errors.ts';
+import type { MachineHost, WorkerKind } from '../api/host.ts';
 import { Machine } from '../api/machine.ts';
 import type { BootOptions } from '../api/options.ts';
 import { makeNodeHost } from './node-host.ts';
@@ -20,9 +21,9 @@ const guestFile = (folder: string, name: string): Uint8Array => {
 };
 const host = makeNodeHost();
 const machines: Machine[] = [];
-async function linux(options: BootOptions = {}): Promise<Machine> {
+async function linux(options: BootOptions = {}, on = host): Promise<Machine> {
   const files = { kernel: guestFile('kernel', 'Image'), initrd: guestFile('initramfs', 'initramfs.cpio') };
-  const machine = await Machine.boot({ memory: 128, ...files, ...options }, host);
+  const machine = await Machine.boot({ memory: 128, ...files, ...options }, on);
   machines.push(machine);
   return machine;
 }
@@ -103,6 +104,33 @@ test('guest RAM can be read while the machine runs, and after its end only where
     }
     assert.throws(() => machine.readMemory(0x8020_0000, 64), gone);
     assert.equal(machine.stat().memory, 0);
+  }
+});
+
+test('the compiler is a worker and statistics, and neither without it', async () => {
+  for (const compiler of [true, false]) {
+    const kinds: string[] = [];
+    const counting: MachineHost = {
+      ...host,
+      startWorker<In, Out>(kind: WorkerKind, name: string) {
+        kinds.push(kind);
+        return host.startWorker<In, Out>(kind, name);
+      },
+    };
+    const logged: string[] = [];
+    const machine = await linux(
+      { harts: 2, memory: 64, compiler, onLog: (level, text) => void (level === 0 && logged.push(text)) }, counting);
+    await machine.waitFor(kPrompt, kSlow);
+    assert.deepEqual(kinds, ['io', 'hart', 'hart', 'clock', ...(compiler ? ['compiler'] : [])]);
+    const statistics = machine.stat();
+    if (compiler) assert.equal(statistics.compiler?.modulesFailed, 0);
+    else assert.equal(statistics.compiler, null);
+    machine.pause();
+    await Promise.all([machine.ping(0), machine.ping(1)]);
+    machine.resume();
+    machine.console.write('poweroff -f\n');
+    assert.deepEqual(await machine.exited, { reason: 'poweroff', code: 0 });
+    assert.deepEqual(logged, []);
   }
 });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MachineHost for Node 24: the same workers, straight from their TypeScript, on worker_threads. For tests.
 import { readFile } from 'node:fs/promises';
-import { Worker } from 'node:worker_threads';
+import { Worker, type Transferable as NodeTransferable } from 'node:worker_threads';
 import type { MachineHost, WorkerHandle, WorkerKind } from '../api/host.ts';
 
 class NodeWorker<In, Out> implements WorkerHandle<In, Out> {
@@ -14,8 +14,8 @@ class NodeWorker<In, Out> implements WorkerHandle<In, Out> {
     this.worker.on('message', (message: Out) => this.onMessage(message));
     this.worker.on('error', (error: unknown) => this.onError(error instanceof Error ? (error.stack ?? error.message) : String(error)));
   }
-  post(message: In): void {
-    this.worker.postMessage(message);
+  post(message: In, transfer: Transferable[] = []): void {
+    this.worker.postMessage(message, transfer as NodeTransferable[]);
   }
   terminate(): void {
     void this.worker.terminate();

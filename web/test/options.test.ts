@@ -13,7 +13,7 @@ const plan = (options: unknown, files = kFiles) => planBoot(options as BootOptio
 
 test('without options: two harts, 512 MiB, the files of the page', () => {
   const { configuration, files } = plan({});
-  assert.deepEqual(configuration, { harts: 2, memory: 512, append: 'earlycon=sbi console=hvc0', console: 'virtio', firmware: 'built-in' });
+  assert.deepEqual(configuration, { harts: 2, memory: 512, append: 'earlycon=sbi console=hvc0', console: 'virtio', firmware: 'built-in', compiler: true });
   assert.deepEqual(files.map(({ kind, source }) => [kind, source]), [['kernel', kFiles.kernel], ['initrd', kFiles.initrd]]);
 });
 
@@ -39,6 +39,11 @@ test('initrd: null and a machine without firmware have none', () => {
   const bare = plan({ firmware: 'none' });
   assert.deepEqual(bare.files.map(({ kind }) => kind), ['kernel']);
   assert.equal(bare.configuration.append, '');
+});
+
+test('the compiler can be left out', () => {
+  assert.equal(plan({ compiler: false }).configuration.compiler, false);
+  assert.equal(plan({ compiler: true }).configuration.compiler, true);
 });
 
 test('the command line gets a console unless it names one', () => {
@@ -74,6 +79,7 @@ const kWrong: [string, unknown, RegExp][] = [
   ['size', { size: { columns: 0, rows: 24 } }, /columns is 0/],
   ['size null', { size: null }, /columns is undefined/],
   ['keepMemory', { keepMemory: 1 }, /keepMemory is 1; it must be true or false/],
+  ['compiler', { compiler: 'off' }, /compiler is "off"; it must be true or false/],
   ['onProgress', { onProgress: 'yes' }, /onProgress is "yes"; it must be a function/],
 ];
 for (const [name, options, message] of kWrong) {

@@ -13,11 +13,11 @@ test('an empty address leaves everything to the defaults', () => {
 test('every setting', () => {
   assert.deepEqual(
     read('harts=4&memory=1G&append=quiet+loglevel%3D3&kernel=a/Image&initrd=none&firmware=none&disk=d.img&console=uart'
-      + '&paging=sv39&theme=dark&screenreader=1'),
+      + '&paging=sv39&compiler=off&theme=dark&screenreader=1'),
     {
       boot: {
         harts: 4, memory: 1024, append: 'quiet loglevel=3', kernel: 'a/Image', initrd: null, firmware: 'none', disk: 'd.img',
-        console: 'uart', paging: 'sv39',
+        console: 'uart', paging: 'sv39', compiler: false,
       },
       theme: 'dark',
       screenReader: true,
@@ -36,6 +36,7 @@ test('what is no value of its kind is refused by name', () => {
   assert.throws(() => read('memory=lots'), /memory=lots/);
   assert.throws(() => read('memory=5T'), /memory=5T/);
   assert.throws(() => read('theme=blue'), /theme=blue/);
+  assert.throws(() => read('compiler=1'), /compiler=1 in the address must be on or off/);
   assert.throws(() => read('screenreader=maybe'), /screenreader=maybe/);
 });
 

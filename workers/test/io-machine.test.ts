@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { IoMachine } from '../io-machine.ts';
 import type { ErrorReport, FromIo, MachineConfiguration, NamedFile } from '../protocol.ts';
 
-const kConfiguration: MachineConfiguration = { harts: 1, memory: 64, append: '', console: 'virtio', firmware: 'built-in' };
+const kConfiguration: MachineConfiguration = { harts: 1, memory: 64, append: '', console: 'virtio', firmware: 'built-in', compiler: true };
 /** (module (import "foo" "bar" (func))) */
 const kStranger = new WebAssembly.Module(Uint8Array.from([
   0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00,

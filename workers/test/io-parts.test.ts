@@ -41,7 +41,7 @@ after(() => {
 });
 
 test('the memory holds RAM, core, harts and files', () => {
-  const configuration: MachineConfiguration = { harts: 2, memory: 512, append: '', console: 'virtio', firmware: 'built-in' };
+  const configuration: MachineConfiguration = { harts: 2, memory: 512, append: '', console: 'virtio', firmware: 'built-in', compiler: true };
   const mib = (changes: Partial<MachineConfiguration>, files: number[] = []) =>
     (memoryPages({ ...configuration, ...changes }, files) * 65536) / kMiB;
   assert.ok(mib({}) >= 512 + 96 + 2 * 24);

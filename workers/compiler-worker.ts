@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker that translates hot guest code for all harts of a machine. It starts to work as soon as there is a machine and
+// ends with it; a pause does not concern it, because harts that stand still ask for nothing.
+import { Compiler } from './compiler.ts';
+import { instantiateCore } from './core.ts';
+import { crashReport } from './crash.ts';
+import { engineFeatures } from './engine-features.ts';
+import { HartMailbox, hartWords } from './mail.ts';
+import { makeTurn, parentPort } from './platform.ts';
+import type { FromCompiler, ToCompiler } from './protocol.ts';
+import { makeWaitForChange } from './wait.ts';
+
+const parent = parentPort<ToCompiler, FromCompiler>();
+const turn = makeTurn();
+
+async function run(start: ToCompiler): Promise<void> {
+  const { memory: { buffer }, shared } = start;
+  const log = (level: number, text: string): void => parent.postMessage({ type: 'log', level, text });
+  const { exports } = instantiateCore({ ...start, log });
+  exports.hw_note_features(await engineFeatures(turn));
+  const harts = start.harts.map((port, hart) => new HartMailbox(port, hartWords(buffer, shared, hart)));
+  await new Compiler({ exports, buffer, shared, harts, wait: makeWaitForChange(), turn, log }).run();
+}
+
+parent.onmessage = ({ data }) => {
+  run(data).catch((error: unknown) => parent.postMessage({ type: 'error', error: crashReport('The compiler', error, data) }));
+};

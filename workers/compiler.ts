@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The compiler's loop: takes translated regions out of the core as WebAssembly bytes, has the engine compile them and posts
+// the Modules to the harts; and tells the harts which ones to forget. Separate from the worker so that tests can drive it
+// with a core of their own.
+//
+// It never blocks: while the engine compiles one module in its own threads, the core translates the next. Modules reach a
+// hart in any order, because each owns its slots of the function table; but a module's drop comes after the module, even if
+// it is evicted while the engine still works on it.
+import { MachineShared_power, kPowerOn } from '../build/generated/layout.ts';
+import type { CoreExports } from './core.ts';
+import type { HartMailbox } from './mail.ts';
+import { describeError } from './platform.ts';
+import type { WaitForChange } from './wait.ts';
+
+export type CompilerExports = Pick<
+  CoreExports,
+  'hw_compiler_word' | 'hw_compile' | 'hw_compiled_bytes' | 'hw_compiled_length' | 'hw_compiled_failed' | 'hw_dropped_next'
+  | 'hw_module_slot' | 'hw_module_slots'
+>;
+
+export interface CompilerParts {
+  exports: CompilerExports;
+  buffer: ArrayBufferLike;
+  /** Address of struct MachineShared. */
+  shared: number;
+  harts: readonly Pick<HartMailbox, 'post'>[];
+  wait: WaitForChange;
+  turn(): Promise<void>;
+  log(level: number, text: string): void;
+}
+
+export class Compiler {
+  private readonly parts: CompilerParts;
+  private readonly bytes: Uint8Array;
+  private readonly words: Int32Array;
+  /** By id: modules that the engine works on. */
+  private readonly inFlight = new Map<number, Promise<void>>();
+  private fail!: (error: unknown) => void;
+  private readonly failure: Promise<never>;
+
+  constructor(parts: CompilerParts) {
+    this.parts = parts;
+    this.bytes = new Uint8Array(parts.buffer);
+    this.words = new Int32Array(parts.buffer);
+    this.failure = new Promise((_, reject) => (this.fail = reject));
+    this.failure.catch(() => {}); // run() hears of it
+  }
+
+  /** Resolves when the machine has ended; rejects when the core or a hart's port fails. */
+  run(): Promise<void> {
+    return Promise.race([this.serve(), this.failure]);
+  }
+
+  private async serve(): Promise<void> {
+    const { exports, shared, wait, turn } = this.parts;
+    const word = (exports.hw_compiler_word() >>> 0) / 4;
+    while (Atomics.load(this.words, (shared + MachineShared_power) / 4) === kPowerOn) {
+      const seen = Atomics.load(this.words, word); // before we look: what comes later changes it
+      const id = exports.hw_compile() >>> 0;
+      if (id !== 0) this.begin(id);
+      this.dropEvicted();
+      if (id === 0) await wait(this.words, word, seen);
+      else await turn(); // what the engine has finished goes out before the next translation
+    }
+    await Promise.all(this.inFlight.values());
+  }
+
+  /** Hands the module that the core has just made to the engine. */
+  private begin(id: number): void {
+    const { exports } = this.parts;
+    const at = exports.hw_compiled_bytes() >>> 0;
+    const copy = this.bytes.slice(at, at + (exports.hw_compiled_length() >>> 0)); // engines take no shared views
+    const done = this.publish(id, copy)
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => this.inFlight.delete(id));
+    this.inFlight.set(id, done);
+  }
+
+  private async publish(id: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    let module: WebAssembly.Module;
+    try {
+      module = await WebAssembly.compile(bytes);
+    } catch (error) {
+      this.parts.log(0, `The engine refused module ${id} of ${bytes.length} bytes: ${describeError(error).message}`);
+      this.parts.exports.hw_compiled_failed(id);
+      return;
+    }
+    for (const hart of this.parts.harts) hart.post({ type: 'module', id, module });
+  }
+
+  private dropEvicted(): void {
+    const { exports, harts } = this.parts;
+    for (let id = exports.hw_dropped_next() >>> 0; id !== 0; id = exports.hw_dropped_next() >>> 0) {
+      const slot = exports.hw_module_slot(id) >>> 0;
+      const count = exports.hw_module_slots(id) >>> 0;
+      const post = (): void => {
+        for (const hart of harts) hart.post({ type: 'drop', id, slot, count });
+      };
+      const pending = this.inFlight.get(id);
+      if (pending === undefined) post();
+      else pending.then(post).catch((error: unknown) => this.fail(error));
+    }
+  }
+}
