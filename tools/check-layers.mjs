@@ -17,12 +17,14 @@ const layers = {
   fdt: [],
   memory: ['shm'],
   hart: ['isa', 'memory', 'shm'],
+  wasm: [],
+  jit: ['hart', 'isa', 'memory', 'shm', 'wasm'],
   devices: ['memory', 'shm'],
   sbi: ['hart', 'isa', 'memory', 'shm'],
   boot: ['fdt', 'memory', 'shm'],
   debug: ['hart', 'isa', 'memory', 'shm'],
-  machine: ['boot', 'debug', 'devices', 'fdt', 'hart', 'isa', 'memory', 'sbi', 'shm'],
-  api: ['boot', 'debug', 'devices', 'fdt', 'hart', 'isa', 'machine', 'memory', 'sbi', 'shm'],
+  machine: ['boot', 'debug', 'devices', 'fdt', 'hart', 'isa', 'jit', 'memory', 'sbi', 'shm'],
+  api: ['boot', 'debug', 'devices', 'fdt', 'hart', 'isa', 'jit', 'machine', 'memory', 'sbi', 'shm'],
 };
 // What TypeScript folders may import by path: prefixes from the project's root.
 const typescript = {

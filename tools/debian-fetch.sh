@@ -82,7 +82,24 @@ CONF
 export APT_CONFIG=$state/apt.conf
 
 note "reading the package lists of $(printf '%s\n' "${specs[@]%%/*}" | sort -u | tr '\n' ' ')"
-apt-get -qq update >"$state/update.log" 2>&1 || { cat "$state/update.log" >&2; die "apt-get update failed"; }
+# A release by its code name and by its suite's name is the same, but a mirror that is being updated, or a cache before
+# it, may have one of the two whole and the other not. `called` says by which name a release was read.
+declare -A called=() suites=([bookworm]=oldstable [trixie]=stable [forky]=testing)
+if ! apt-get -qq update >"$state/update.log" 2>&1; then
+  cp "$state/update.log" "$state/first.log"
+  for release in "${!suites[@]}"; do
+    grep -q "/dists/$release/" "$state/update.log" || continue
+    sed -i "s# $release main# ${suites[$release]} main#" "$state/sources.list"
+    called[$release]=${suites[$release]}
+  done
+  [ ${#called[@]} -ne 0 ] && rm -rf "$state/lists" && mkdir -p "$state/lists/partial" &&
+    apt-get -qq update >"$state/update.log" 2>&1 || { cat "$state/first.log" >&2; die "apt-get update failed"; }
+  for release in "${!called[@]}"; do
+    grep -qx "Codename: $release" "$state"/lists/*_dists_"${called[$release]}"_*Release ||
+      { cat "$state/first.log" >&2; die "the mirror's lists of $release do not agree with each other; try again later"; }
+    note "the mirror's lists of $release do not agree with each other; reading it as ${called[$release]}"
+  done
+fi
 
 # All versions on offer, newest first: PACKAGE VERSION RELEASE ARCH, from one call per kind of package.
 names=() source_names=()
@@ -104,7 +121,7 @@ for spec in "${specs[@]}"; do
   kind=Packages
   [ "$architecture" != source ] || kind=Sources
   [ "$package" = "$rest" ] || version=${rest#*=}
-  versions=$(awk -v p="$package" -v r="$release" -v k="$kind" -v a="$architecture" \
+  versions=$(awk -v p="$package" -v r="${called[$release]:-$release}" -v k="$kind" -v a="$architecture" \
     '$1 == p && $3 == r && $5 == k && (k == "Sources" || $4 == a || $4 == "all") && !seen[$2]++ { print $2 }' <<<"$on_offer")
   [ -n "$versions" ] || die "$release has no package $package ($architecture)"
   if [ -z "$version" ] || ! grep -qxF "$version" <<<"$versions"; then

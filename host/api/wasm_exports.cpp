@@ -26,6 +26,7 @@ HW_IMPORT(log) void host_log(int level, const char* text, hartwood::u32 length);
 namespace hartwood {
 namespace {
 
+constexpr u32 kTableBase = 1024;  // table slots from here on are translated code's; the core's functions lie below
 constexpr u32 kStackBytes = 256 * 1024;
 constexpr u32 kMaxWorkers = kMaxHarts + 4;  // harts, clock, and room for compilers
 
@@ -135,6 +136,7 @@ HW_EXPORT(hw_machine_create) int hw_machine_create(const char* json, u32 length)
   auto machine = Machine::create(*config, embedding.platform, embedding.shared);
   if (!machine) return fail(machine.message());
   embedding.machine = std::move(*machine);
+  embedding.machine->set_first_slot(kTableBase);
   return 0;
 }
 
@@ -186,35 +188,58 @@ HW_EXPORT(hw_console_resize) void hw_console_resize(u32 columns, u32 rows) {
 }
 HW_EXPORT(hw_console_drained) void hw_console_drained() { embedding.machine->console_drained(); }
 
-// The compiler tier, as workers/compiler.ts (compiler worker) and workers/translations.ts (harts) use it. Nothing is
-// translated yet: the queue is always empty.
-constexpr u32 kTableBase = 1024;  // above every function of the core
-constexpr u32 kTableSlots = 65536;
-Atomic<u32> compiler_word;
+// The compiler tier, as workers/compiler.ts (compiler worker) and workers/translations.ts (harts) use it.
+Atomic<u32> no_compiler_word;
+
+CompilerTier* compiler_tier() { return embedding.machine ? embedding.machine->compiler_tier() : nullptr; }
 
 // Counted up, and notified, when a request is queued and when the machine ends.
-HW_EXPORT(hw_compiler_word) Atomic<u32>* hw_compiler_word() { return &compiler_word; }
+HW_EXPORT(hw_compiler_word) Atomic<u32>* hw_compiler_word() {
+  return compiler_tier() != nullptr ? &compiler_tier()->registry().work() : &no_compiler_word;
+}
 // Before the first hw_compile. Bit 0: f64x2.relaxed_madd is fused.
-HW_EXPORT(hw_note_features) void hw_note_features(u32) {}
+HW_EXPORT(hw_note_features) void hw_note_features(u32 features) {
+  if (compiler_tier() != nullptr) compiler_tier()->compiler().set_fused_multiply_add(features & 1);
+}
 // Translates the next request; its module's id, or 0 when nothing is queued.
-HW_EXPORT(hw_compile) u32 hw_compile() { return 0; }
+HW_EXPORT(hw_compile) u32 hw_compile() {
+  return compiler_tier() != nullptr ? compiler_tier()->compiler().compile_next() : 0;
+}
 // The module just made, until the next hw_compile.
-HW_EXPORT(hw_compiled_bytes) const u8* hw_compiled_bytes() { return nullptr; }
-HW_EXPORT(hw_compiled_length) u32 hw_compiled_length() { return 0; }
+HW_EXPORT(hw_compiled_bytes) const u8* hw_compiled_bytes() { return compiler_tier()->compiler().bytes().data(); }
+HW_EXPORT(hw_compiled_length) u32 hw_compiled_length() {
+  return static_cast<u32>(compiler_tier()->compiler().bytes().size());
+}
 // The engine refused the bytes.
-HW_EXPORT(hw_compiled_failed) void hw_compiled_failed(u32) { embedding.shared.compiler.modules_failed.fetch_add(1); }
+HW_EXPORT(hw_compiled_failed) void hw_compiled_failed(u32 id) { compiler_tier()->registry().engine_refused(id); }
 // The next module that every hart has to drop, or 0; and the table slots that it has.
-HW_EXPORT(hw_dropped_next) u32 hw_dropped_next() { return 0; }
-HW_EXPORT(hw_module_slot) u32 hw_module_slot(u32) { return kTableBase; }
-HW_EXPORT(hw_module_slots) u32 hw_module_slots(u32) { return 0; }
+HW_EXPORT(hw_dropped_next) u32 hw_dropped_next() {
+  return compiler_tier() != nullptr ? compiler_tier()->registry().next_to_drop() : 0;
+}
+HW_EXPORT(hw_module_slot) u32 hw_module_slot(u32 id) {
+  u32 slot, count;
+  compiler_tier()->registry().slots_of(id, slot, count);
+  return slot;
+}
+HW_EXPORT(hw_module_slots) u32 hw_module_slots(u32 id) {
+  u32 slot, count;
+  compiler_tier()->registry().slots_of(id, slot, count);
+  return count;
+}
 // The slots of each hart's function table that translated code may use.
 HW_EXPORT(hw_table_base) u32 hw_table_base() { return kTableBase; }
-HW_EXPORT(hw_table_slots) u32 hw_table_slots() { return kTableSlots; }
+HW_EXPORT(hw_table_slots) u32 hw_table_slots() { return jit::kTableSlots; }
 // On the hart's worker, outside hw_hart_run.
-HW_EXPORT(hw_module_installed) void hw_module_installed(u32 hart, u32) {
+HW_EXPORT(hw_module_installed) void hw_module_installed(u32 hart, u32 id) {
+  compiler_tier()->hart(hart).installed(id);
   embedding.shared.harts[hart].modules_installed.fetch_add(1);
 }
-HW_EXPORT(hw_module_dropped) void hw_module_dropped(u32, u32) {}
+HW_EXPORT(hw_module_dropped) void hw_module_dropped(u32 hart, u32 id) { compiler_tier()->hart(hart).dropped(id); }
+// Called by emitted code only. Hart::execute_for_translated.
+HW_EXPORT(hw_jit_execute) u32 hw_jit_execute(u8* state, u32 bits, u64 pc, u32 budget) {
+  auto* window = reinterpret_cast<TranslatedCode::Window*>(state + Hart::kWindowDistance);
+  return window->hart->execute_for_translated(bits, pc, budget);
+}
 
 // A pause: hw_hart_run returns "stopped" and hw_clock_run returns; after hw_resume_all both are to be called again.
 HW_EXPORT(hw_stop_all) void hw_stop_all() { embedding.machine->stop_all(); }

@@ -93,12 +93,14 @@ class Hart final : public FenceTarget {
   const Tlb& tlb() const { return tlb_; }
 
   // Compiled code: what jit/hart_code.h needs of the hart. `code` outlives the hart's last run; null: interpreted only.
-  void use_translated(TranslatedCode* code);
+  // `visits`: jumps to a place between two questions whether there is code, 1 to 255.
+  void use_translated(TranslatedCode* code, u8 visits = kCold);
   TranslatedCode::Window& window() { return window_; }
   const u8* read_table() const { return loop_.read_table; }
   const u8* write_table() const { return loop_.write_table; }
   bool must_leave() const { return leave_; }
   // The RAM page that fetches from `va` come from in the current mode, or kNoCodePage. Changes nothing.
+  static constexpr u8 kCold = 24;
   // Bytes from the state to the window.
   static constexpr u32 kWindowDistance = (sizeof(HartState) + alignof(TranslatedCode::Window) - 1) & ~(alignof(TranslatedCode::Window) - 1);
   static constexpr u64 kNoCodePage = ~u64{0};
@@ -220,7 +222,7 @@ class Hart final : public FenceTarget {
 
   // Visits of places that control jumps to, until compiled code is asked for; by a hash of the place.
   static constexpr u32 kHeatCells = 4096;
-  static constexpr u8 kCold = 24;
+  u8 visits_ = kCold;
   u8 heat_[kHeatCells];
   u8& heat_of(const u8* slot) { return heat_[(reinterpret_cast<uintptr_t>(slot) >> 3) & (kHeatCells - 1)]; }
   // Returns as TranslatedCode::enter does.

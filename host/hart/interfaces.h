@@ -30,6 +30,7 @@ class TranslatedCode {
     u32 fp_fast = 0;     // 1: besides, the inexact flag is set
     u32 context = 0;     // names satp and privilege in the jump cache
     u32 jump_cache = 0;  // address of JumpEntry[]
+    Hart* hart = nullptr;
   };
   // The interpreter is about to execute at `pc`, which lies in RAM page `page`, and has often been there. Executes
   // compiled code from there as far as there is any, with window.budget counted down; returns the pc to go on at, plus 1

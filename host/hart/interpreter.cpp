@@ -230,9 +230,10 @@ bool Hart::floating(const u8* slot) {
   }
 }
 
-void Hart::use_translated(TranslatedCode* code) {
+void Hart::use_translated(TranslatedCode* code, u8 visits) {
   translated_ = code;
-  std::memset(heat_, kCold, sizeof heat_);
+  visits_ = visits;
+  std::memset(heat_, visits, sizeof heat_);
 }
 
 void Hart::refresh_fp_window() {
@@ -277,7 +278,7 @@ u32 Hart::execute_for_translated(u32 bits, u64 pc, u32 budget) {
 
 // Out of the fast loop, so that it calls one function only.
 u64 Hart::enter_translated(u64 pc, u32 budget, u8& heat) {
-  heat = kCold;
+  heat = visits_;
   window_.budget = static_cast<i32>(budget);
   if (translated_ == nullptr) return pc;
   refresh_fp_window();

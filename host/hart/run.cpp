@@ -22,6 +22,7 @@ Hart::Hart(const HartOptions& options, const HartParts& parts)
   state_.pc = options.reset_pc;
   flush_fetch();
   use_translated(nullptr);
+  window_.hart = this;
   HW_CHECK(reinterpret_cast<u8*>(&window_) == reinterpret_cast<u8*>(&state_) + kWindowDistance, "layout");
   shared_.park.store(kParked);
 }

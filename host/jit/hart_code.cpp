@@ -8,7 +8,6 @@ namespace {
 
 // What emitted functions may use of the worker's stack; engines give workers a megabyte or more.
 constexpr i32 kStackBytes = 400 * 1024;
-constexpr u32 kVisitsToCompile = 3;  // each stands for Hart::kCold jumps there
 
 using RegionFunction = u64 (*)(HartState*, u64, const u8*, const u8*, i32);
 
@@ -24,8 +23,8 @@ u64 call(u32 slot, HartState* state, u64 pc, const u8* read_table, const u8* wri
 
 }  // namespace
 
-HartCode::HartCode(Hart& hart, Registry& registry)
-    : hart_(hart), registry_(registry), cache_(new JumpEntry[kJumpEntries]()) {
+HartCode::HartCode(Hart& hart, Registry& registry, u32 visits)
+    : hart_(hart), registry_(registry), visits_(visits), cache_(new JumpEntry[kJumpEntries]()) {
   checked_.reserve(65536);
   hart_.window().jump_cache = static_cast<u32>(reinterpret_cast<uintptr_t>(cache_.get()));
 }
@@ -103,7 +102,7 @@ u32 HartCode::find(u64 pc, u64 page) {
 void HartCode::consider(u64 pc, u64 page) {
   Candidate& candidate = candidates_[(pc >> 1) % kCandidates];
   if (candidate.pc != pc) candidate = {pc, 0};
-  if (++candidate.visits < kVisitsToCompile) return;
+  if (++candidate.visits < visits_) return;
   candidate.visits = 0;
   Request request;
   request.entry = kWindowBefore * static_cast<u32>(kPageBytes) + static_cast<u32>(pc & kPageMask);

@@ -18,7 +18,8 @@ namespace hartwood::jit {
 
 class HartCode final : public TranslatedCode {
  public:
-  HartCode(Hart& hart, Registry& registry);
+  // `visits`: questions at a place until it is compiled, 1 or more.
+  HartCode(Hart& hart, Registry& registry, u32 visits);
 
   u64 enter(u64 pc, u64 page) override;
   void fence_code() override;
@@ -51,6 +52,7 @@ class HartCode final : public TranslatedCode {
 
   Hart& hart_;
   Registry& registry_;
+  u32 visits_;
   std::unique_ptr<JumpEntry[]> cache_;
   Context contexts_[kContexts];
   u32 last_name_ = 0;

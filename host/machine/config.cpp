@@ -103,6 +103,7 @@ Result<MachineConfig> parse_config(std::string_view json) {
       "firmware", {{"built-in", FirmwareKind::built_in}, {"file", FirmwareKind::file}, {"none", FirmwareKind::none}},
       config.firmware);
   reader.boolean("compiler", config.compiler);
+  reader.boolean("compiler_eager", config.compiler_eager);
   reader.boolean("deterministic", config.deterministic);
   read_seed(reader, config.seed);
   read_disks(reader, config.disks);

@@ -39,6 +39,7 @@ struct MachineConfig {
   ConsoleKind console = ConsoleKind::virtio;       // "console": "virtio", "uart" or "sbi"
   FirmwareKind firmware = FirmwareKind::built_in;  // "firmware": "built-in", "file" or "none"
   bool compiler = false;                           // "compiler": a compiler worker serves this machine
+  bool compiler_eager = false;                     // "compiler_eager": everything that is jumped to is compiled; tests
   bool deterministic = false;                      // "deterministic": one thread, virtual time
   u64 seed = 0;                   // "seed": of the deterministic scheduler; a number, or "0x..." for all 64 bits
   std::vector<DiskConfig> disks;  // "disks": at most kMaxDisks of {"source", "read_only"}

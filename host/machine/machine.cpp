@@ -209,12 +209,16 @@ Status Machine::boot(const BootFiles& files) {
 }
 
 void Machine::reset_harts(const Placement& plan) {
+  if (config_.compiler)
+    compiler_tier_ = std::make_unique<CompilerTier>(*memory_, config_.harts, isa_, first_slot_, shared_.compiler);
   for (u32 i = 0; i < config_.harts; i++) {
     HartOptions options;
     options.id = i;
     options.isa = isa_;
     options.largest_mode = satp_mode(config_.va_bits);
     options.tohost_pa = tohost_.value;
+    // Compiled code ends with its slice, and begins anew behind it.
+    if (config_.compiler) options.slice = 65536;
     HartParts parts{*memory_, bus_, attention_, *clock_, sbi_.get(), tracer_, htif_.get()};
     harts_.push_back(std::make_unique<Hart>(options, parts));
     HartState& state = harts_.back()->state();
@@ -240,6 +244,7 @@ void Machine::reset_harts(const Placement& plan) {
       state.pmpaddr[0] = (u64{1} << 54) - 1;
       shared_.harts[i].hsm_state.store(i == 0 ? kHsmStarted : kHsmStopped);
     }
+    if (compiler_tier_) compiler_tier_->add_hart(*harts_.back(), config_.compiler_eager);
     harts_.back()->state_changed();
   }
 }

@@ -21,6 +21,7 @@
 #include "devices/virtio/rng.h"
 #include "hart/hart.h"
 #include "machine/config.h"
+#include "machine/compiler_tier.h"
 #include "machine/parts.h"
 #include "sbi/sbi.h"
 
@@ -74,6 +75,10 @@ class Machine {
   AttentionProtocol& attention() { return attention_; }
   Clock& clock() { return *clock_; }
   const MachineConfig& config() const { return config_; }
+  // Null where the configuration wants no compiler.
+  CompilerTier* compiler_tier() { return compiler_tier_.get(); }
+  // Before boot(), where the configuration wants a compiler: the first table slot for translated code.
+  void set_first_slot(u32 slot) { first_slot_ = slot; }
   // Registers, devices and RAM as a number: two runs of the same execution agree.
   u64 ram_hash() const;
   u64 retired() const;
@@ -160,6 +165,8 @@ class Machine {
   std::unique_ptr<Htif> htif_;
   Tracer* tracer_ = nullptr;
   Pa tohost_;
+  u32 first_slot_ = 0;
+  std::unique_ptr<CompilerTier> compiler_tier_;
   std::vector<std::unique_ptr<Hart>> harts_;
   bool booted_ = false;
   Atomic<u32> clock_stop_{0};

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine/compiler_tier.h"
+
+#include <cstddef>
+
+namespace hartwood {
+
+jit::Target CompilerTier::target_of(GuestMemory& memory) {
+  using Window = TranslatedCode::Window;
+  jit::Target target;
+  target.layout.x = offsetof(HartState, x);
+  target.layout.f = offsetof(HartState, f);
+  target.layout.budget = Hart::kWindowDistance + offsetof(Window, budget);
+  target.layout.fp_ready = Hart::kWindowDistance + offsetof(Window, fp_ready);
+  target.layout.fp_fast = Hart::kWindowDistance + offsetof(Window, fp_fast);
+  target.layout.context = Hart::kWindowDistance + offsetof(Window, context);
+  target.layout.jump_cache = Hart::kWindowDistance + offsetof(Window, jump_cache);
+  target.ram_base = static_cast<u32>(reinterpret_cast<uintptr_t>(memory.ram()));
+  target.ram_bytes = memory.size();
+  return target;
+}
+
+}  // namespace hartwood
