@@ -42,21 +42,23 @@ test('says what is wrong: a broken kernel file, and goes on with the usual setti
     await visit.prompt();
   }));
 
-test('says what is wrong: a worker that crashes', () =>
-  visiting(site, '', async (visit) => {
-    await visit.prompt();
-    const worker = visit.page.workers().find((each) => each.url().includes('io-worker'));
-    assert.ok(worker !== undefined);
-    await worker.evaluate(() => void setTimeout(() => {
-      throw new Error('provoked by a test');
+for (const kind of ['io', 'compiler']) {
+  test(`says what is wrong: a worker that crashes (${kind})`, () =>
+    visiting(site, '', async (visit) => {
+      await visit.prompt();
+      const worker = visit.page.workers().find((each) => each.url().includes(`${kind}-worker`));
+      assert.ok(worker !== undefined);
+      await worker.evaluate(() => void setTimeout(() => {
+        throw new Error('provoked by a test');
+      }));
+      const { title, text } = await failure(visit);
+      assert.equal(title, 'A part of the machine crashed');
+      assert.match(text, new RegExp(`${kind} worker failed: .*provoked by a test`));
+      await visit.page.waitForFunction(() => globalThis.hartwood.machine === null);
+      await visit.page.locator('#failure-retry').click();
+      await visit.prompt();
     }));
-    const { title, text } = await failure(visit);
-    assert.equal(title, 'A part of the machine crashed');
-    assert.match(text, /io worker failed: .*provoked by a test/);
-    await visit.page.waitForFunction(() => globalThis.hartwood.machine === null);
-    await visit.page.locator('#failure-retry').click();
-    await visit.prompt();
-  }));
+}
 
 test('says what is wrong: no shared memory, why and what to do', async () => {
   const visit = await Visit.blank(site);
