@@ -87,16 +87,16 @@ test('steady speed and the time until it, of given rounds', () => {
     static struct Rounds rounds;
     int main(int argc, char** argv) {
       for (int i = 1; i < argc; i++) rounds.nanoseconds[rounds.count++] = (uint32_t)atoi(argv[i]);
-      printf("%.1f %.1f", steady_round(&rounds), time_to_speed(&rounds));
+      printf("%.1f %.1f %.1f", steady_round(&rounds), time_to_speed(&rounds), mean_round(&rounds));
     }`);
   execFileSync('gcc', ['-Wall', '-Werror', ...sanitized, '-o', join(folder, 'probe'), probe]);
   const measured = (...times) => execFileSync(join(folder, 'probe'), times.map(String), { encoding: 'utf8' }).split(' ').map(Number);
   const steady = Array(12).fill(100);
-  assert.deepEqual(measured(...steady), [100, 0]);
-  assert.deepEqual(measured(900, 500, 112, ...steady), [100, 1512]);                        // 112 is not yet nine tenths
-  assert.deepEqual(measured(900, 500, 111, ...steady), [100, 1400]);
-  assert.deepEqual(measured(900, 100, 700, 700, 700, ...steady), [100, 3100]);              // one fast round is no speed
-  assert.deepEqual(measured(100, 400, 100, 100, 100, ...steady, 5000, 1), [100, 0]);        // nor a slow one its end
+  assert.deepEqual(measured(...steady), [100, 0, 100]);
+  assert.deepEqual(measured(900, 500, 112, ...steady), [100, 1512, 100]);                        // 112 is not yet nine tenths
+  assert.deepEqual(measured(900, 500, 111, ...steady), [100, 1400, 100]);
+  assert.deepEqual(measured(900, 100, 700, 700, 700, ...steady), [100, 3100, 100]);              // one fast round is no speed
+  assert.deepEqual(measured(100, 400, 100, 100, 100, ...steady, 2198, 2), [100, 0, 300]);         // nor a slow one its end
 });
 
 test('two processors', { skip: availableParallelism() < 2 && 'needs two' }, () => {

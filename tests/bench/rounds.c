@@ -55,6 +55,13 @@ double steady_round(const struct Rounds* rounds) {
   return sum / (count - 2 * skipped);
 }
 
+double mean_round(const struct Rounds* rounds) {
+  uint32_t count = (rounds->count + 1) / 2;
+  double sum = 0;
+  for (uint32_t i = rounds->count - count; i < rounds->count; i++) sum += rounds->nanoseconds[i];
+  return sum / count;
+}
+
 double time_to_speed(const struct Rounds* rounds) {
   enum { kWindow = 5 };
   const double limit = steady_round(rounds) / 0.9;

@@ -23,6 +23,9 @@ void run_rounds(const struct Kernel* kernel, uint32_t milliseconds, struct Round
 /** What a round takes at last: the mean of the middle half of the later half of all. */
 double steady_round(const struct Rounds* rounds);
 
+/** What the later half took for each round, whatever came between: the inverse of what got done. */
+double mean_round(const struct Rounds* rounds);
+
 /** The time until rounds ran at nine tenths of that speed: most of five in a row, the first among them. */
 double time_to_speed(const struct Rounds* rounds);
 

@@ -2,7 +2,8 @@
 // Runs a kernel on two processors: the first two that this process may use. Linux only.
 //
 //   harts scale NAME [MILLISECONDS]   one process on each of them by itself, then both at once: prints what a hundred
-//                                     rounds take as NAME_alone0, NAME_alone1, NAME_both0 and NAME_both1
+//                                     rounds take as NAME_alone0, NAME_alone1, NAME_both0 and NAME_both1; on average,
+//                                     so that time which others take counts alike for short and for long rounds
 //   harts move NAME [MILLISECONDS]    on the first until it is hot there, then on the second: prints what the very
 //   first
 //                                     round took there, the first five, and rounds at last, as NAME_first, NAME_early
@@ -69,7 +70,7 @@ static void run_on(const struct Kernel* kernel, unsigned places, uint32_t millis
     if (write(reports[place][1], "", 1) != 1) fail("write");
     if (read(begin[0], &end, 1) != 0) fail("read");  // until the parent closes its end
     run_rounds(kernel, milliseconds, &rounds);
-    struct Report report = {steady_round(&rounds), whole_result(&rounds)};
+    struct Report report = {mean_round(&rounds), whole_result(&rounds)};
     if (write(reports[place][1], &report, sizeof report) != sizeof report) fail("write");
     _exit(0);
   }
