@@ -3,17 +3,17 @@
 // is measured in turns with it, round by round, so that both see the same machine; medians of the rounds. Run it on an idle
 // machine. A missed target is reported and is no failure; what does not run, or computes something else than QEMU, is.
 //
-//   npm run bench -- [--rounds 5] [--only boot,programs,idle,download,setup]
-//   npm run bench -- --quick          three rounds, and a quarter of each program's work
+//   npm run bench -- [--rounds 5] [--only boot,programs,kernels,harts,idle,download,setup]
+//   npm run bench -- --quick          three rounds, and a quarter of each program's work or time
 //   npm run bench -- --fresh          besides, set-up from nothing: a fresh clone and an empty cache (many minutes); its
 //                                     result is kept in build/bench-fresh.json and shown by later runs
-//   npm run bench -- --dist FOLDER    measure a page built before, and set nothing up
+//   npm run bench -- --dist FOLDER    measure a page built before, with what is set up already
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { needNewNode } from './lib/node-version.mjs';
 import { buildDir, execute, output, readOptions, root, run, runMain, toolEnvironment, UserError } from './lib/project.mjs';
-import { setUp } from './setup.mjs';
+import { setUp, toolchainEnvironment } from './setup.mjs';
 
 const programs = {
   integer: ['sieve', 'digest', 'sort', 'bytecode', 'calls', 'copy', 'chase', 'text'],
@@ -21,7 +21,7 @@ const programs = {
   system: ['syscall', 'fork', 'exec', 'pipe', 'fault'],
 };
 const allPrograms = Object.values(programs).flat();
-const groups = ['boot', 'programs', 'idle', 'download', 'setup'];
+const groups = ['boot', 'programs', 'kernels', 'harts', 'idle', 'download', 'setup'];
 const sides = { qemu: 'native QEMU', native: 'native Hartwood' };
 const freshReport = join(buildDir, 'bench-fresh.json');
 const freshLog = join(buildDir, 'log', 'bench-fresh.log');
@@ -30,15 +30,18 @@ const freshLog = join(buildDir, 'log', 'bench-fresh.log');
 const measures = {
   async boot({ page, program, files, numbers: { median, row }, rounds }) {
     await page.bootTime();  // fills the HTTP cache
-    const times = { page: [], qemu: [], native: [] };
+    const times = { page: [], off: [], qemu: [], native: [] };
     for (let round = 0; round < rounds; round++) {
       times.page.push(await page.bootTime());
+      times.off.push(await page.bootTime('&compiler=off'));
       for (const kind of Object.keys(sides)) times[kind].push(await program.bootTime(kind, files));
     }
     const reference = median(times.qemu);
     return [
       row('boot', 'navigation to shell prompt, Chromium, 2 harts, warm cache', median(times.page),
         { unit: 'ms', target: 1500, reference, samples: times.page, note: `x ${(median(times.page) / reference).toFixed(2)}` }),
+      row('boot', 'the same with ?compiler=off', median(times.off),
+        { unit: 'ms', reference, samples: times.off, note: `x ${(median(times.off) / median(times.page)).toFixed(2)} of the page's time with it` }),
       row('boot', 'exec to shell prompt, native Hartwood, 2 harts', median(times.native),
         { unit: 'ms', reference, samples: times.native, note: `x ${(median(times.native) / reference).toFixed(2)}` }),
     ];
@@ -51,8 +54,20 @@ const measures = {
       runs.page.push(await page.runPrograms(allPrograms, divisor));
       for (const kind of Object.keys(sides)) runs[kind].push(await program.runPrograms(kind, withPrograms, allPrograms, divisor));
     }
-    checkResults(runs);
+    numbers.checkResults(runs, allPrograms, { page: 'the page', ...sides });
     return programRows(runs, numbers);
+  },
+
+  async kernels(context) {
+    const { measureKernels, kernelRows } = await import('./bench/kernels.mjs');
+    const wasm32 = await context.compiledPrograms('wasm32', ['kernels'], context.env);
+    return kernelRows(await measureKernels({ ...context, wasm32 }), context.versions);
+  },
+
+  async harts(context) {
+    const { measureHarts, hartRows } = await import('./bench/harts.mjs');
+    const host = join(await context.compiledPrograms('host', ['harts'], context.env), 'harts');
+    return hartRows(await measureHarts({ ...context, host }));
   },
 
   async idle({ page, program, files, numbers: { row }, idleSeconds }) {
@@ -93,19 +108,6 @@ const measures = {
     ];
   },
 };
-
-/** Every side must have computed the same in every round. */
-function checkResults(runs) {
-  for (const name of allPrograms) {
-    const { result } = runs.qemu[0].get(name);
-    for (const [side, rounds] of Object.entries(runs)) {
-      for (const round of rounds) {
-        const other = round.get(name).result;
-        if (other !== result) throw new UserError(`program ${name} computes ${other} on ${sides[side] ?? 'the page'} and ${result} on QEMU`);
-      }
-    }
-  }
-}
 
 function programRows(runs, { median, geometricMean, row }) {
   const seconds = (side, name) => median(runs[side].map((round) => round.get(name).seconds));
@@ -160,12 +162,12 @@ function choose(text) {
 }
 
 /** What the numbers depend on. */
-async function describeRun({ rounds, divisor, load }) {
+async function describeRun({ rounds, divisor, load, versions }) {
   const firstLine = async (program, args) => (await output(program, args))?.split('\n')[0] ?? null;
   return {
     date: new Date().toISOString(), rounds, divisor,
     processor: cpus()[0]?.model, cores: cpus().length, loadBefore: load, loadAfter: loadavg()[0],
-    qemu: await firstLine(process.env.HARTWOOD_QEMU ?? 'qemu-system-riscv64', ['--version']),
+    versions,
     chromium: await firstLine(process.env.HARTWOOD_CHROMIUM ?? '/usr/bin/chromium', ['--version']),
     commit: await firstLine('git', ['-C', root, 'describe', '--always', '--dirty']),
   };
@@ -180,7 +182,11 @@ await runMain(async (args) => {
   const divisor = options.quick ? 4 : 1;
 
   const ready = options.dist === '';
-  if (ready) await setUp(['dist', 'native'], { tests: true });
+  // The newest QEMU that there is; the older one is a package.
+  const forKernels = chosen.includes('kernels');
+  const env = ready
+    ? (await setUp(['dist', 'native', ...(forKernels ? ['references'] : [])], { tests: true })).env
+    : await toolchainEnvironment();
   const load = loadavg()[0];
   if (load > 0.5) console.log(`note: the load of this machine is ${load.toFixed(1)}; the numbers mean little unless it is near 0`);
   const files = { kernel: join(buildDir, 'guest/kernel/Image'), initrd: join(buildDir, 'guest/initramfs/initramfs.cpio') };
@@ -191,14 +197,18 @@ await runMain(async (args) => {
   // These need the installed packages.
   const { PageSide } = await import('./bench/page-side.mjs');
   const { benchInitrd } = await import('./bench/guest-archive.mjs');
+  const { compiledPrograms } = await import('./bench/programs.mjs');
   const numbers = await import('./bench/numbers.mjs');
+  const program = await import('./bench/program-side.mjs');
+  const versions = {};
+  for (const kind of forKernels ? ['qemu', 'newest'] : ['qemu']) versions[kind] = await program.versionOf(kind);
   const withPrograms = { ...files, initrd: await benchInitrd(files.initrd) };
   const page = await PageSide.open(resolve(options.dist || join(root, 'dist')), withPrograms.initrd);
   const rows = [];
   try {
     const context = {
-      page, program: await import('./bench/program-side.mjs'), numbers, files, withPrograms, rounds, divisor, ready,
-      idleSeconds: 10, fresh: options.fresh, log: (text) => console.log(`measuring ${text}`),
+      page, program, numbers, files, withPrograms, rounds, divisor, ready, env, versions, compiledPrograms, idleSeconds: 10,
+      fresh: options.fresh, log: (text) => console.log(`measuring ${text}`),
     };
     for (const name of chosen) {
       context.log(name);
@@ -210,6 +220,6 @@ await runMain(async (args) => {
 
   console.log(`\n${numbers.formatTable(rows)}`);
   const report = join(buildDir, 'bench.json');
-  writeFileSync(report, `${JSON.stringify({ ...await describeRun({ rounds, divisor, load }), rows: rows.map(({ digits, ...kept }) => kept) }, null, 2)}\n`);
+  writeFileSync(report, `${JSON.stringify({ ...await describeRun({ rounds, divisor, load, versions }), rows: rows.map(({ digits, ...kept }) => kept) }, null, 2)}\n`);
   console.log(`\nthe same as JSON: ${report}`);
 });

@@ -35,13 +35,19 @@ export async function setUp(names, { tests = false } = {}) {
   }
 }
 
+/** The environment for commands that use the toolchain. */
+export async function toolchainEnvironment() {
+  const { targets, env } = makeTargets({ tests: false });
+  await targets.emscripten.action({ see() {}, run: (command, args, options) => execute(command, args, options) });
+  return env;
+}
+
 if (isMain(import.meta.url)) {
   await runMain(async (args) => {
     await needNewNode();
     const { options, rest } = readOptions(args, { tests: false, printEnv: false });
     if (options.printEnv) {
-      const { targets, env } = makeTargets({ tests: false });
-      await targets.emscripten.action({ see() {}, run: (command, commandArgs, runOptions) => execute(command, commandArgs, runOptions) });
+      const env = await toolchainEnvironment();
       for (const name of ['PATH', 'EM_CONFIG', 'EMSDK_PYTHON', 'EMSCRIPTEN_TOOLCHAIN', 'CCACHE_DIR', 'CCACHE_BASEDIR', 'CCACHE_NOHASHDIR']) {
         if (env[name]) console.log(`export ${name}='${env[name].replaceAll("'", "'\\''")}'`);
       }

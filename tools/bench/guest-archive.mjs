@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The initramfs that the benchmark's machines boot: the page's own, with a second archive behind it that holds
-// /root/bench (tests/bench/bench.c). The kernel unpacks one after the other.
+// The initramfs that the benchmark's machines boot: the page's own, with a second archive behind it that holds the programs
+// of tests/bench in /root. The kernel unpacks one after the other.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cached } from '../lib/content-cache.mjs';
-import { buildDir, output, run, UserError } from '../lib/project.mjs';
-
-const compiler = process.env.HARTWOOD_GUEST_CC ?? 'riscv64-linux-gnu-gcc';
-const flags = ['-O2', '-static', '-march=rv64gc', '-fno-math-errno', '-Wall', '-Wextra', '-Werror'];
+import { buildDir } from '../lib/project.mjs';
+import { compiledPrograms, programs } from './programs.mjs';
 
 const padded = (data, multiple) => Buffer.concat([data, Buffer.alloc((multiple - data.length % multiple) % multiple)]);
 
@@ -27,18 +24,13 @@ export function appendFiles(archive, files) {
   return padded(Buffer.concat([padded(archive, 512), ...entries, entry('TRAILER!!!', 0, Buffer.alloc(0))]), 512);
 }
 
-/** The path of an initramfs made of `initrd` and the benchmark program. */
+/** The path of an initramfs made of `initrd` and the benchmark's programs. */
 export async function benchInitrd(initrd) {
-  const version = await output(compiler, ['-dumpfullversion']);
-  if (version === undefined) throw new UserError(`${compiler} cannot be run; npm run setup -- --tests installs it`);
-  const { folder } = await cached({
-    name: 'bench-program',
-    paths: ['tests/bench/bench.c'],
-    values: [compiler, version, ...flags],
-    make: (out) => run(compiler, [...flags, '-o', join(out, 'bench'), 'tests/bench/bench.c']),
-  });
+  const names = Object.keys(programs);
+  const folder = await compiledPrograms('guest', names);
   const file = join(buildDir, 'bench', 'initramfs.cpio');
   mkdirSync(join(buildDir, 'bench'), { recursive: true });
-  writeFileSync(file, appendFiles(readFileSync(initrd), { 'root/bench': readFileSync(join(folder, 'bench')) }));
+  const files = Object.fromEntries(names.map((name) => [`root/${name}`, readFileSync(join(folder, name))]));
+  writeFileSync(file, appendFiles(readFileSync(initrd), files));
   return file;
 }

@@ -1,15 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arithmetic and text of the benchmark: what the guest's program prints, medians, ratios, the table.
+// Arithmetic and text of the benchmark: what the guest's programs print, medians, ratios, the table.
+import { UserError } from '../lib/project.mjs';
 
 /** The shell's prompt at the end of what a console printed; the shell may ask for the cursor's place behind it. */
 export const promptPattern = /:~# (?:\x1b\[6n)?$/;
-/** A result line of tests/bench/bench.c and the prompt after it. */
+/** A result line of tests/bench/*.c, or several, and the prompt after it. */
 export const resultPattern = /bench \w+ \d+ [0-9a-f]{16}\r\n[^]*:~# (?:\x1b\[6n)?$/;
 
-/** { name, seconds, result } of the last result line in `text`, or undefined. */
+/** Map of name to { name, seconds, result }: the result lines in `text`. */
+export function readResults(text) {
+  const matches = text.matchAll(/^bench (\w+) (\d+) ([0-9a-f]{16})\r?$/gm);
+  return new Map(Array.from(matches, ([, name, microseconds, result]) => [name, { name, seconds: Number(microseconds) / 1e6, result }]));
+}
+
+/** The last of them, or undefined. */
 export function readResult(text) {
-  const match = [...text.matchAll(/^bench (\w+) (\d+) ([0-9a-f]{16})\r?$/gm)].at(-1);
-  return match && { name: match[1], seconds: Number(match[2]) / 1e6, result: match[3] };
+  return [...readResults(text).values()].at(-1);
+}
+
+/**
+ * Every side must have computed the same in every round. `runs`: { side: [a Map as of readResults, for each round] };
+ * `titles`: what the sides are called.
+ */
+export function checkResults(runs, names, titles) {
+  for (const name of names) {
+    const [[first, [{ result }]]] = Object.entries(runs).map(([side, rounds]) => [side, rounds.map((round) => round.get(name))]);
+    for (const [side, rounds] of Object.entries(runs)) {
+      for (const round of rounds) {
+        const other = round.get(name).result;
+        if (other !== result) throw new UserError(`${name} computes ${other} on ${titles[side]} and ${result} on ${titles[first]}`);
+      }
+    }
+  }
 }
 
 export function median(values) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page's half of `npm run bench`: a folder like dist/ in Chromium, measured from outside as a visitor meets it. One
 // browser and one profile, so that the HTTP cache is warm after the first visit.
+import { copyFileSync, cpSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { UserError } from '../lib/project.mjs';
+import { buildDir, UserError } from '../lib/project.mjs';
 import { serve } from '../serve.mjs';
 import { startCountingProxy } from './counting-proxy.mjs';
 import { cpuShare } from './cpu-time.mjs';
@@ -63,44 +65,84 @@ export class PageSide {
     }
   }
 
-  /** Milliseconds from navigation to prompt. */
-  bootTime() {
-    return this.atPrompt('?harts=2', (_, milliseconds) => milliseconds);
+  /** Milliseconds from navigation to prompt. `settings`: more of the address; a page ignores what it does not know. */
+  bootTime(settings = '') {
+    return this.atPrompt(`?harts=2${settings}`, (_, milliseconds) => milliseconds);
+  }
+
+  /**
+   * Boots the archive with the guest's programs and calls body(run, page): run(command) types a command of tests/bench and
+   * resolves to what it printed.
+   */
+  async withGuest(harts, body) {
+    const context = await this.newContext();
+    await context.route('**/bench.cpio', (route) => route.fulfill({
+      path: this.initrd, contentType: 'application/octet-stream', headers: { 'Cross-Origin-Resource-Policy': 'same-origin' },
+    }));
+    try {
+      return await this.atPrompt(`?harts=${harts}&initrd=bench.cpio`, (page) => body((command) => page.evaluate(async ([line, source, timeout]) => {
+        const { machine } = globalThis.hartwood;
+        machine.console.write(line);
+        return (await machine.waitFor(new RegExp(source), { timeout }))[0];
+      }, [`${command}\n`, resultPattern.source, patience]), page), { context });
+    } finally {
+      await context.close();
+    }
   }
 
   /**
    * Map of program name to { seconds, result, instructions }, on one hart. Instructions are all that the machine retired
    * for that command, less what a command that does nothing takes.
    */
-  async runPrograms(names, divisor) {
-    const context = await this.newContext();
-    await context.route('**/bench.cpio', (route) => route.fulfill({
-      path: this.initrd, contentType: 'application/octet-stream', headers: { 'Cross-Origin-Resource-Policy': 'same-origin' },
-    }));
-    const runOne = (page, name) => page.evaluate(async ([command, source, age, timeout]) => {
-      const { machine } = globalThis.hartwood;
+  runPrograms(names, divisor) {
+    return this.withGuest(1, async (run, page) => {
       const count = async () => {
-        await new Promise((done) => setTimeout(done, age));
-        return machine.stat().instructions;
+        await page.waitForTimeout(sampleAge);
+        return page.evaluate(() => globalThis.hartwood.machine.stat().instructions);
       };
-      const before = await count();
-      machine.console.write(command);
-      const [text] = await machine.waitFor(new RegExp(source), { timeout });
-      return { text, instructions: await count() - before };
-    }, [`/root/bench ${name} ${divisor}\n`, resultPattern.source, sampleAge, patience]);
+      const runOne = async (name) => {
+        const before = await count();
+        const text = await run(`/root/bench ${name} ${divisor}`);
+        return { text, instructions: await count() - before };
+      };
+      await runOne('none');  // the first one faults the program in
+      const { instructions: overhead } = await runOne('none');
+      const results = new Map();
+      for (const name of names) {
+        const { text, instructions } = await runOne(name);
+        results.set(name, { ...readResult(text), instructions: Math.max(instructions - overhead, 0) });
+      }
+      return results;
+    });
+  }
+
+  /**
+   * Calls body(run) with a program that is WebAssembly itself: run(argument, ...) starts it in a worker of its own and
+   * resolves to what it printed. `folder`: what programs.mjs made for wasm32.
+   */
+  async withWasm32(folder, body) {
+    const site = join(buildDir, 'bench', 'wasm32');
+    rmSync(site, { recursive: true, force: true });
+    cpSync(folder, site, { recursive: true });
+    copyFileSync(new URL('kernel-worker.mjs', import.meta.url), join(site, 'kernel-worker.mjs'));
+    writeFileSync(join(site, 'index.html'), '<!doctype html><title>kernels</title>\n');
+    const server = await serve({ root: site, port: 0 });
+    const page = await this.context.newPage();
     try {
-      return await this.atPrompt('?harts=1&initrd=bench.cpio', async (page) => {
-        await runOne(page, 'none');  // the first one faults the program in
-        const { instructions: overhead } = await runOne(page, 'none');
-        const results = new Map();
-        for (const name of names) {
-          const { text, instructions } = await runOne(page, name);
-          results.set(name, { ...readResult(text), instructions: Math.max(instructions - overhead, 0) });
-        }
-        return results;
-      }, { context });
+      await page.goto(server.url);
+      return await body((...args) => page.evaluate((given) => new Promise((done, fail) => {
+        const worker = new Worker('kernel-worker.mjs', { type: 'module' });
+        worker.onmessage = ({ data }) => {
+          worker.terminate();
+          if (data.code === 0) done(data.text);
+          else fail(new Error(data.text));
+        };
+        worker.onerror = ({ message }) => fail(new Error(`the worker failed: ${message}`));
+        worker.postMessage(given);
+      }), args));
     } finally {
-      await context.close();
+      await page.close();
+      await server.close();
     }
   }
 

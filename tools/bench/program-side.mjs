@@ -1,23 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// The programs that the page is compared with: native QEMU and our own native binary, each with the page's kernel and
-// initramfs, its console on standard input and output.
+// The programs that the page is compared with: native QEMU, a newer one, and our own native binary, each with the page's
+// kernel and initramfs, its console on standard input and output.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { buildDir, UserError } from '../lib/project.mjs';
+import { buildDir, output, UserError } from '../lib/project.mjs';
 import { cpuShare } from './cpu-time.mjs';
 import { promptPattern, readResult, resultPattern } from './numbers.mjs';
 
 const patience = 300_000;  // ms
 
+const references = process.env.HARTWOOD_REFERENCES || join(buildDir, 'guest', 'references');
+const emulators = {
+  qemu: process.env.HARTWOOD_QEMU ?? 'qemu-system-riscv64',
+  newest: join(references, 'bin', 'qemu-system-riscv64'),  // the newest that kernel/fetch-references.sh knows
+};
+
+const qemuArguments = ({ kernel, initrd, harts }) => [
+  '-machine', 'virt', '-smp', String(harts), '-m', '512M', '-nographic', '-no-reboot',
+  '-kernel', kernel, '-initrd', initrd, '-append', 'console=ttyS0',
+];
+
 const commands = {
-  qemu: ({ kernel, initrd, harts }) => [process.env.HARTWOOD_QEMU ?? 'qemu-system-riscv64', [
-    '-machine', 'virt', '-smp', String(harts), '-m', '512M', '-nographic', '-no-reboot',
-    '-kernel', kernel, '-initrd', initrd, '-append', 'console=ttyS0',
-  ]],
+  qemu: (machine) => [emulators.qemu, qemuArguments(machine)],
+  newest: (machine) => [emulators.newest, qemuArguments(machine)],
   native: ({ kernel, initrd, harts }) => [join(buildDir, 'native', 'hartwood'), [
     '--kernel', kernel, '--initrd', initrd, '--harts', String(harts), '--memory', '512M', '--append', 'earlycon=sbi console=hvc0',
   ]],
 };
+
+/** What a QEMU calls itself, as "7.2.22". `kind`: 'qemu' or 'newest'. */
+export async function versionOf(kind) {
+  const version = /version (\S+)/.exec(await output(emulators[kind], ['--version']) ?? '')?.[1];
+  if (version === undefined) throw new UserError(`${emulators[kind]} cannot be run; npm run setup -- --tests references installs it`);
+  return version;
+}
 
 /** A started program whose console can be waited for. It is killed by close(), whatever state it is in. */
 class ConsoleProgram {
@@ -68,7 +84,7 @@ class ConsoleProgram {
   }
 }
 
-/** `kind`: 'qemu' or 'native'. Calls body(program, milliseconds from exec to prompt). */
+/** `kind`: 'qemu', 'newest' or 'native'. Calls body(program, milliseconds from exec to prompt). */
 async function atPrompt(kind, machine, body) {
   const program = new ConsoleProgram(...commands[kind](machine));
   try {
@@ -84,14 +100,19 @@ export function bootTime(kind, files) {
   return atPrompt(kind, { ...files, harts: 2 }, (_, milliseconds) => milliseconds);
 }
 
+/** Calls body(run) at the prompt: run(command) types a command of tests/bench and resolves to what it printed. */
+export function withGuest(kind, files, harts, body) {
+  return atPrompt(kind, { ...files, harts }, (program) => body((command) => {
+    program.child.stdin.write(`${command}\n`);
+    return program.waitFor(resultPattern);
+  }));
+}
+
 /** Map of program name to { seconds, result }, on one hart. */
 export function runPrograms(kind, files, names, divisor) {
-  return atPrompt(kind, { ...files, harts: 1 }, async (program) => {
+  return withGuest(kind, files, 1, async (run) => {
     const results = new Map();
-    for (const name of names) {
-      program.child.stdin.write(`/root/bench ${name} ${divisor}\n`);
-      results.set(name, readResult(await program.waitFor(resultPattern)));
-    }
+    for (const name of names) results.set(name, readResult(await run(`/root/bench ${name} ${divisor}`)));
     return results;
   });
 }
