@@ -136,7 +136,7 @@ HW_EXPORT(hw_machine_create) int hw_machine_create(const char* json, u32 length)
   auto machine = Machine::create(*config, embedding.platform, embedding.shared);
   if (!machine) return fail(machine.message());
   embedding.machine = std::move(*machine);
-  embedding.machine->set_first_slot(kTableBase);
+  if (embedding.machine->config().compiler) embedding.machine->enable_compiler(kTableBase);
   return 0;
 }
 

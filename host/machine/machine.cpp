@@ -208,9 +208,11 @@ Status Machine::boot(const BootFiles& files) {
   return {};
 }
 
+void Machine::enable_compiler(u32 first_slot) {
+  compiler_tier_ = std::make_unique<CompilerTier>(*memory_, config_.harts, isa_, first_slot, shared_.compiler);
+}
+
 void Machine::reset_harts(const Placement& plan) {
-  if (config_.compiler)
-    compiler_tier_ = std::make_unique<CompilerTier>(*memory_, config_.harts, isa_, first_slot_, shared_.compiler);
   for (u32 i = 0; i < config_.harts; i++) {
     HartOptions options;
     options.id = i;
@@ -218,7 +220,7 @@ void Machine::reset_harts(const Placement& plan) {
     options.largest_mode = satp_mode(config_.va_bits);
     options.tohost_pa = tohost_.value;
     // Compiled code ends with its slice, and begins anew behind it.
-    if (config_.compiler) options.slice = 65536;
+    if (compiler_tier_) options.slice = 65536;
     HartParts parts{*memory_, bus_, attention_, *clock_, sbi_.get(), tracer_, htif_.get()};
     harts_.push_back(std::make_unique<Hart>(options, parts));
     HartState& state = harts_.back()->state();

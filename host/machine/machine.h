@@ -77,8 +77,8 @@ class Machine {
   const MachineConfig& config() const { return config_; }
   // Null where the configuration wants no compiler.
   CompilerTier* compiler_tier() { return compiler_tier_.get(); }
-  // Before boot(), where the configuration wants a compiler: the first table slot for translated code.
-  void set_first_slot(u32 slot) { first_slot_ = slot; }
+  // Before boot(); where the configuration wants a compiler. `first_slot`: of the function table, for translated code.
+  void enable_compiler(u32 first_slot);
   // Registers, devices and RAM as a number: two runs of the same execution agree.
   u64 ram_hash() const;
   u64 retired() const;
@@ -165,7 +165,6 @@ class Machine {
   std::unique_ptr<Htif> htif_;
   Tracer* tracer_ = nullptr;
   Pa tohost_;
-  u32 first_slot_ = 0;
   std::unique_ptr<CompilerTier> compiler_tier_;
   std::vector<std::unique_ptr<Hart>> harts_;
   bool booted_ = false;
