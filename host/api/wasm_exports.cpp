@@ -235,6 +235,11 @@ HW_EXPORT(hw_module_installed) void hw_module_installed(u32 hart, u32 id) {
   embedding.shared.harts[hart].modules_installed.fetch_add(1);
 }
 HW_EXPORT(hw_module_dropped) void hw_module_dropped(u32 hart, u32 id) { compiler_tier()->hart(hart).dropped(id); }
+// Counters of a hart's compiled code: 0 calls of it, 1 instructions that it retired. For tests.
+HW_EXPORT(hw_hart_counter) double hw_hart_counter(u32 hart, u32 which) {
+  const jit::HartCode& code = compiler_tier()->hart(hart);
+  return static_cast<double>(which == 0 ? code.entries() : code.instructions());
+}
 // Called by emitted code only. Hart::execute_for_translated.
 HW_EXPORT(hw_jit_execute) u32 hw_jit_execute(u8* state, u32 bits, u64 pc, u32 budget) {
   auto* window = reinterpret_cast<TranslatedCode::Window*>(state + Hart::kWindowDistance);

@@ -11,8 +11,8 @@ namespace hartwood::jit {
 
 struct CompilerOptions {
   RegionLimits limits;
-  u32 module_instructions = 1500;  // of a module's regions together
-  u32 module_regions = 12;
+  u32 module_instructions = 1000;  // of a module's regions together
+  u32 module_regions = 4;
 };
 
 class Compiler {

@@ -128,7 +128,9 @@ u64 HartCode::enter(u64 pc, u64 page) {
       }
     }
     entries_++;
+    const i32 before = hart_.window().budget;
     const u64 to = call(slot, &hart_.state(), pc, hart_.read_table(), hart_.write_table());
+    instructions_ += static_cast<u64>(before - hart_.window().budget);
     if ((to & 1) != 0 || hart_.must_leave()) return to;
     pc = to;
     page = kNoPage;

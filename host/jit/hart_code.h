@@ -30,7 +30,9 @@ class HartCode final : public TranslatedCode {
   void installed(u32 module);
   void dropped(u32 module);
 
+  // What happened so far: calls of compiled code from outside, and instructions that it retired.
   u64 entries() const { return entries_; }
+  u64 instructions() const { return instructions_; }
 
  private:
   static constexpr u32 kContexts = 64;
@@ -60,7 +62,7 @@ class HartCode final : public TranslatedCode {
   std::vector<u32> checked_;  // by module id: the epoch in which its bytes were compared
   Candidate candidates_[kCandidates];
   u64 filter_[kFilterBits / 64] = {};  // virtual pages that code was found in, by a hash
-  u64 entries_ = 0;
+  u64 entries_ = 0, instructions_ = 0;
 };
 
 }  // namespace hartwood::jit
