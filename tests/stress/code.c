@@ -392,10 +392,10 @@ static void* run_file_pages(void* number) {
 }
 
 static void drop_pages(int file, uint64_t choice) {
-  // Bit 2 of what drop_caches gets keeps the kernel from telling about it.
   if (choice % 16 == 0) {
     int drop = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-    if (drop >= 0 && write(drop, "5", 1) != 1) wrong("drop_caches: %s", error_text());
+    // The first number keeps the kernel from telling about the second.
+    if (drop >= 0) MUST(pwrite(drop, "4", 1, 0) == 1 && pwrite(drop, "1", 1, 0) == 1, "drop_caches");
     if (drop >= 0) close(drop);
   } else if (choice % 16 == 1) {
     ioctl(file, BLKFLSBUF, 0);

@@ -135,12 +135,13 @@ static uint64_t run_switch(void) {
   __attribute__((noinline)) static uint64_t step_##n(uint64_t x, uint64_t y) { \
     return (x ^ n) * (2 * n + 3) + (y >> n);                                   \
   }
-// clang-format off
-STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7)
-STEP(8) STEP(9) STEP(10) STEP(11) STEP(12) STEP(13) STEP(14) STEP(15)
-    // clang-format on
+#define STEPS(a, b, c, d) STEP(a) STEP(b) STEP(c) STEP(d)
+STEPS(0, 1, 2, 3)
+STEPS(4, 5, 6, 7)
+STEPS(8, 9, 10, 11)
+STEPS(12, 13, 14, 15)
 
-    static uint64_t run_pointers(void) {
+static uint64_t run_pointers(void) {
   static uint64_t (*const volatile steps[16])(uint64_t, uint64_t) = {
       step_0, step_1, step_2,  step_3,  step_4,  step_5,  step_6,  step_7,
       step_8, step_9, step_10, step_11, step_12, step_13, step_14, step_15,
