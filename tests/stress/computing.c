@@ -71,14 +71,17 @@ static unsigned read_flags(void) {
 
 static void write_flags(unsigned flags) { __asm__ volatile("fsflags %0" ::"r"((unsigned long)flags) : "memory"); }
 
-static double divide(double a, double b) {
-  __asm__ volatile("fdiv.d %0, %0, %1" : "+f"(a) : "f"(b));
-  return a;
-}
+enum { kDivide, kMultiply, kConvert, kCompare };
 
-static double multiply(double a, double b) {
-  __asm__ volatile("fmul.d %0, %0, %1" : "+f"(a) : "f"(b));
-  return a;
+// Some write no floating-point register, so that the flags are all that they change.
+static void operate(unsigned operation, double a, double b) {
+  long result;
+  switch (operation) {
+    case kDivide: __asm__ volatile("fdiv.d %0, %0, %1" : "+f"(a) : "f"(b)); break;
+    case kMultiply: __asm__ volatile("fmul.d %0, %0, %1" : "+f"(a) : "f"(b)); break;
+    case kConvert: __asm__ volatile("fcvt.l.d %0, %1, rtz" : "=r"(result) : "f"(a)); break;
+    default: __asm__ volatile("flt.d %0, %1, %2" : "=r"(result) : "f"(a), "f"(b)); break;
+  }
 }
 
 static void spin(unsigned times) {
@@ -88,16 +91,19 @@ static void spin(unsigned times) {
 // Each step raises its flags, gives the hart away, and finds these flags and no other's.
 static void use_flags(unsigned number, unsigned round) {
   static const struct {
+    unsigned operation;
     double a, b;
-    bool product;
     unsigned flags;
   } kSteps[] = {
-      {1, 3, false, kInexact},
-      {1, 0, false, kDivideByZero},
-      {0, 0, false, kInvalid},
-      {1e300, 1e300, true, kOverflow | kInexact},
-      {1e-300, 1.1e-300, true, kUnderflow | kInexact},
-      {3, 4, true, 0},
+      {kDivide, 1, 3, kInexact},
+      {kConvert, 2.5, 0, kInexact},
+      {kDivide, 1, 0, kDivideByZero},
+      {kCompare, __builtin_nan(""), 0, kInvalid},
+      {kDivide, 0, 0, kInvalid},
+      {kMultiply, 1e300, 1e300, kOverflow | kInexact},
+      {kMultiply, 1e-300, 1.1e-300, kUnderflow | kInexact},
+      {kConvert, 1e300, 0, kInvalid},
+      {kMultiply, 3, 4, 0},
   };
   enum { kStepCount = sizeof kSteps / sizeof kSteps[0] };
   unsigned step = (round + number) % kStepCount, before = round * 7 % 32 & ~kSteps[step].flags;
@@ -106,12 +112,12 @@ static void use_flags(unsigned number, unsigned round) {
     step = kStepCount - 1;
     before = 0;
   }
+  double a = kSteps[step].a, b = kSteps[step].b;
+  __asm__ volatile("" : "+f"(a), "+f"(b));  // loaded now, not in the loop
   write_flags(before);
+  sched_yield();  // from here on the kernel has these flags, and has to see that they change
   for (unsigned i = 0; i < 200; i++) {
-    if (kSteps[step].product)
-      multiply(kSteps[step].a, kSteps[step].b);
-    else
-      divide(kSteps[step].a, kSteps[step].b);
+    operate(kSteps[step].operation, a, b);
     if (i % 50 == number) sched_yield();
     spin(100);
     unsigned expected = before | kSteps[step].flags, found = read_flags();

@@ -78,6 +78,9 @@ void wrong(const char* format, ...) {
     va_end(arguments);
     __atomic_store_n(&report->written, 1, __ATOMIC_RELEASE);
   }
+  // Another thread that is just writing its message must not be ended by this one's end.
+  const struct timespec pause = {.tv_nsec = 1000000};
+  for (unsigned i = 0; i < 2000 && !__atomic_load_n(&report->written, __ATOMIC_ACQUIRE); i++) nanosleep(&pause, NULL);
   _exit(kWrongExit);
 }
 
