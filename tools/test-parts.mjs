@@ -8,7 +8,7 @@
 export const parts = [
   { name: 'layers', command: 'node tools/check-layers.mjs', needs: ['packages'] },
   { name: 'format', command: 'bash tools/check-format.sh', needs: ['packages'] },
-  { name: 'tools', command: 'node --test tools/test/*.test.mjs tests/bench/*.test.mjs', needs: ['packages'] },
+  { name: 'tools', command: 'node --test tools/test/*.test.mjs tests/bench/*.test.mjs tests/stress/*.test.mjs', needs: ['packages'] },
   { name: 'types', command: 'for p in web workers .; do node_modules/.bin/tsc -p $p || exit 1; done', needs: ['modules', 'layout'] },
   { name: 'native', command: 'build/native/hartwood_tests --gtest_brief=1', needs: ['native'], minutes: 15 },
   { name: 'sanitizers', command: 'build/asan/hartwood_tests --gtest_brief=1', needs: ['asan'], minutes: 20 },

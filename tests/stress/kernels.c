@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Integer kernels with known results. The source is portable: `stress print`, compiled for another machine, gives the
-// numbers of the table at the end. Where the instruction matters (misaligned accesses), the guest's is written out.
+// Integer kernels with known results. The source is portable: known.c computes the numbers of the table at the end on
+// the machine that compiles. Where the instruction matters (misaligned accesses), the guest's is written out.
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>

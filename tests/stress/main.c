@@ -284,21 +284,6 @@ static void run_all(uint64_t microseconds) {
 int main(int argc, char** argv) {
   if (argc == 4 && strcmp(argv[1], "child") == 0)
     return run_child((unsigned)atoi(argv[2]), strtoull(argv[3], NULL, 10));
-  if (argc == 2 && strcmp(argv[1], "print") == 0) {
-    for (unsigned i = 0; i < kernel_count; i++)
-      printf("%s %#llx\n", kernels[i].name, (unsigned long long)kernels[i].run());
-    for (unsigned i = 0; i < series_count; i++) {
-      printf("%s", series[i].name);
-      for (unsigned mode = 0; mode < kRoundingModes; mode++) {
-        set_rounding(mode);
-        uint64_t result = series[i].run();
-        set_rounding(0);
-        printf(" %#llx", (unsigned long long)result);
-      }
-      printf("\n");
-    }
-    return 0;
-  }
   if (argc < 3) {
     for (unsigned i = 0; i < kTestCount; i++) puts(kTests[i].name);
     return argc > 1;

@@ -52,7 +52,7 @@ static void* call_shared(void* unused) {
   (void)unused;
   pin(1);
   uint64_t random = random_seed * 7 + 3;
-  while (!time_is_over()) {
+  do {
     for (unsigned i = 0; i < 200; i++) {
       uint64_t n = (next_random(&random) >> 40) % 50 + 1;
       uint32_t low = __atomic_load_n(&published, __ATOMIC_ACQUIRE);
@@ -63,7 +63,7 @@ static void* call_shared(void* unused) {
              high);
     }
     __atomic_fetch_add(&calls_elsewhere, 200, __ATOMIC_RELAXED);
-  }
+  } while (!time_is_over());
   return NULL;
 }
 

@@ -80,8 +80,8 @@ void test_timer(void) {
   timers_end = true;
   pthread_sigmask(SIG_BLOCK, &alarm, NULL);  // no more signals to a thread that ends
   join_thread(elsewhere);
-  EXPECT(ticks > 0 && ticks_elsewhere > 0, "%llu and %llu signals have come", (unsigned long long)ticks,
-         (unsigned long long)ticks_elsewhere);
+  EXPECT(ticks > 0 && (report->rounds < 2 || ticks_elsewhere > 0), "%llu and %llu signals have come",
+         (unsigned long long)ticks, (unsigned long long)ticks_elsewhere);
 }
 
 // ---- longjmp ----
