@@ -86,11 +86,34 @@ static void exchange_shared(int file, unsigned slots, unsigned how) {
   __atomic_store_n(&published, version, __ATOMIC_RELEASE);
 }
 
+// A hot loop that begins with an instruction on two pages. The first page has its lower half and the start value, the
+// second one its upper half, which is the step.
+static uint8_t* const kHead = CODE_AREA + 8 * kPage;
+static uint8_t* const kTail = CODE_AREA + 9 * kPage;
+enum { kHalves = 16 };
+
+static int halves_file(void) {
+  int file = versions_file("halves", 0, 2 * kHalves);
+  for (uint32_t i = 0; i < kHalves; i++) {
+    // mv t1, a0; li a0, 3 * i; the lower half of addi a0, a0, STEP
+    const uint32_t head[] = {0x00050313, 0x00000513 | 3 * i << 20, 0x0513};
+    MUST(pwrite(file, head, 10, (off_t)(i + 1) * kPage - 10) == 10, "pwrite");
+    // Its upper half; addi t1, t1, -1; bnez t1, loop; ret
+    const uint16_t tail[] = {(uint16_t)((i * 7 + 1) << 4 | 5), 0x0313, 0xfff3, 0x1ce3, 0xfe03, 0x8067, 0x0000};
+    MUST(pwrite(file, tail, sizeof tail, (off_t)(kHalves + i) * kPage) == sizeof tail, "pwrite");
+  }
+  return file;
+}
+
 void test_remap(void) {
   enum { kSlots = 48, kFirst = 1000, kPages = 4 };
   uint64_t random = random_seed * 5 + 1;
   handle(SIGSEGV, expected_fault, SA_NODEFER);
   int file = versions_file("versions", kFirst, kSlots), shared = versions_file("shared", 1, kSlots);
+  int halves = halves_file();
+  map_at(kHead, kPage, kReadExecute, MAP_PRIVATE, halves, 0);
+  map_at(kTail, kPage, kReadExecute, MAP_PRIVATE, halves, kHalves * kPage);
+  uint64_t head = 0, tail = 0;
   uint32_t versions[kPages];
   for (unsigned i = 0; i < kPages; i++) {
     versions[i] = kFirst + i;
@@ -103,7 +126,7 @@ void test_remap(void) {
   while (more()) {
     for (unsigned step = 0; step < 64; step++) {
       uint64_t choice = next_random(&random) >> 8;
-      unsigned page = choice % kPages, slot = (unsigned)(choice >> 8) % kSlots, how = (unsigned)(choice >> 16) % 9;
+      unsigned page = choice % kPages, slot = (unsigned)(choice >> 8) % kSlots, how = (unsigned)(choice >> 16) % 10;
       uint8_t* at = CODE_AREA + page * kPage;
       stage("remap, by method", how, step);
       switch (how) {
@@ -161,6 +184,15 @@ void test_remap(void) {
           versions[(page + 1) % kPages] = version;
           break;
         }
+        case 8:
+          if (choice >> 40 & 1) {
+            head = slot % kHalves;
+            map_at(kHead, kPage, kReadExecute, MAP_PRIVATE, halves, head * kPage);
+          } else {
+            tail = slot % kHalves;
+            map_at(kTail, kPage, kReadExecute, MAP_SHARED, halves, (kHalves + tail) * kPage);
+          }
+          break;
         default: exchange_shared(shared, kSlots, (unsigned)(choice >> 42)); break;
       }
       for (unsigned i = 0; i < kPages; i++) {
@@ -169,6 +201,10 @@ void test_remap(void) {
         EXPECT(found == versions[i], "after method %u on page %u, page %u runs version %u, not %u", how, page, i, found,
                versions[i]);
       }
+      uint64_t times = step == 0 ? 20000 : choice % 100 + 1, found = ((Code)(void*)(kTail - 10))(times);
+      uint64_t expected = 3 * head + times * (tail * 7 + 1);
+      EXPECT(found == expected, "after method %u, a loop on two pages computes %llu, not %llu", how,
+             (unsigned long long)found, (unsigned long long)expected);
     }
   }
   join_thread(caller);
