@@ -8,7 +8,7 @@
 export const parts = [
   { name: 'layers', command: 'node tools/check-layers.mjs', needs: ['packages'] },
   { name: 'format', command: 'bash tools/check-format.sh', needs: ['packages'] },
-  { name: 'tools', command: 'node --test tools/test/*.test.mjs tests/bench/*.test.mjs', needs: ['packages'] },
+  { name: 'tools', command: 'node --test tools/test/*.test.mjs tests/bench/*.test.mjs tests/stress/*.test.mjs', needs: ['packages'] },
   { name: 'types', command: 'for p in web workers .; do node_modules/.bin/tsc -p $p || exit 1; done', needs: ['modules', 'layout'] },
   { name: 'native', command: 'build/native/hartwood_tests --gtest_brief=1', needs: ['native'], minutes: 15 },
   { name: 'sanitizers', command: 'build/asan/hartwood_tests --gtest_brief=1', needs: ['asan'], minutes: 20 },
@@ -16,6 +16,8 @@ export const parts = [
   { name: 'boot', command: 'node --test tests/boot/native-boot.mjs', needs: ['native', 'kernel', 'initramfs', 'debian'], minutes: 10 },
   { name: 'front', command: 'node --test web/test/*.test.ts workers/test/*.test.ts', needs: ['modules', 'layout', 'core', 'kernel', 'initramfs'] },
   { name: 'e2e', command: 'node --test --test-concurrency=1 e2e/*.test.ts', needs: ['dist', 'programs'], minutes: 20 },
+  { name: 'stress', command: 'node --test e2e/stress.ts', needs: ['dist', 'stress'] },
+  { name: 'stress-long', command: 'STRESS_SECONDS=600 node --test e2e/stress.ts', needs: ['dist', 'stress'], minutes: 30, long: true },
   { name: 'differential', command: 'node tests/differential/run.mjs --programs 10000', needs: ['native', 'references'] },
   { name: 'boot-trace', command: 'node tests/differential/boot-trace.mjs --instructions 1000000', needs: ['native', 'kernel', 'references'] },
   { name: 'differential-long', command: 'node tests/differential/run.mjs --programs 1000000 --seed 2', needs: ['native', 'references'], minutes: 60, long: true },

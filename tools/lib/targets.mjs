@@ -4,6 +4,7 @@
 // then has links to them:
 //   kernel/         Image, vmlinux, System.map, kernel.config           initramfs/   initramfs.cpio, busybox.version
 //   licences/       licences.json and texts of the two                  debian/      Debian's stock Image
+//   stress/         initramfs.cpio with the stress program of tests/stress
 //   references/     newer QEMU and OpenSBI that tests compare with
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -153,6 +154,16 @@ export function makeTargets({ tests }) {
       title: 'QEMU and OpenSBI to compare with',
       needs: ['packages'],
       action: (step) => guestPart(step, 'references', 'kernel/fetch-references.sh', { paths: ['kernel/lib-debian.sh'] }),
+    },
+    stress: {
+      title: "the guest's stress program",
+      needs: ['initramfs'],
+      action: async (step) => {
+        const compiler = process.env.HARTWOOD_GUEST_CC ?? await versionsOf(['libc6-dev-riscv64-cross', 'libc6-riscv64-cross', ...crossCompiler]);
+        const initramfs = readlinkSync(guestLink('initramfs'));
+        return guestPart(step, 'stress', 'tools/stress/guest-archive.mjs',
+          { paths: ['tests/stress', 'tools/bench/guest-archive.mjs'], values: [compiler, initramfs], args: () => [join(initramfs, 'initramfs.cpio')] });
+      },
     },
     layout: { title: 'shared structures for TypeScript', needs: ['packages'], action: makeSharedLayout },
     native: { title: 'core and tests, native', needs: ['packages'], action: (step) => cmakePreset(step, 'native', env) },
