@@ -7,7 +7,7 @@
 namespace hartwood::jit {
 
 std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOptions& isa, const CompilerOptions& options,
-                                   bool fused_multiply_add) {
+                                   bool fused_multiply_add, const SeenTargets& seen) {
   std::vector<Region> regions;
   std::vector<u32> wanted = {entry};
   u32 instructions = 0;
@@ -17,7 +17,7 @@ std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOpt
       if (instructions >= options.module_instructions) break;
       limits.instructions = std::min(limits.instructions, options.module_instructions - instructions);
     }
-    Region region = discover(window, wanted[i], isa, limits);
+    Region region = discover(window, wanted[i], isa, limits, seen);
     if (region.blocks.empty()) {
       if (i == 0) return {};
       continue;
@@ -38,15 +38,16 @@ std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOpt
 
 u32 Compiler::compile_next() {
   Request request;
-  while (registry_.take(request)) {
-    const u32 id = compile(request);
+  SeenTargets seen;
+  while (registry_.take(request, seen)) {
+    const u32 id = compile(request, seen);
     if (id != 0) return id;
     registry_.failed(request);
   }
   return 0;
 }
 
-u32 Compiler::compile(const Request& request) {
+u32 Compiler::compile(const Request& request, const SeenTargets& seen) {
   Window window;
   window.pages = request.pages;
   for (u32 i = 0; i < kWindowPages; i++) {
@@ -57,7 +58,7 @@ u32 Compiler::compile(const Request& request) {
   }
   if (!window.has(request.entry)) return 0;
   const std::vector<Region> regions =
-      gather_regions(window, request.entry, isa_, options_, target_.fused_multiply_add);
+      gather_regions(window, request.entry, isa_, options_, target_.fused_multiply_add, seen);
   if (regions.empty()) return 0;
   const u32 slot = registry_.allocate_slots(static_cast<u32>(regions.size()));
   if (slot == 0) return 0;

@@ -29,7 +29,7 @@ class Compiler {
   void set_fused_multiply_add(bool on) { target_.fused_multiply_add = on; }
 
  private:
-  u32 compile(const Request& request);
+  u32 compile(const Request& request, const SeenTargets& seen);
 
   Registry& registry_;
   GuestMemory& memory_;
@@ -41,6 +41,6 @@ class Compiler {
 
 // The regions of a module: that of `entry`, and those that it calls, as far as the limits go. Their code is lifted.
 std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOptions& isa, const CompilerOptions& options,
-                                   bool fused_multiply_add);
+                                   bool fused_multiply_add, const SeenTargets& seen = {});
 
 }  // namespace hartwood::jit

@@ -936,18 +936,45 @@ class FunctionLowering {
       unless();
     };
     const auto f = [&](u32 reg) { code_.get(f_local_[reg]); };
+    // A zero is exact where a factor, or what is divided or rooted, is zero.
+    const auto unless_zero = [&](bool second) {
+      code_.get(fp_temporary_);
+      code_.f64(0);
+      code_.op(op::kF64Eq);
+      f(fp.rs1);
+      code_.f64(0);
+      code_.op(op::kF64Eq);
+      if (second) {
+        f(fp.rs2);
+        code_.f64(0);
+        code_.op(op::kF64Eq);
+        code_.op(op::kI32Or);
+      }
+      code_.op(op::kI32And);
+      unless();
+    };
     const auto double_result = [&] {
       if (fp_temporary_ == kNoValue) fp_temporary_ = code_.add_local(Type::f64);
       code_.tee(fp_temporary_);
       code_.op(op::kI64ReinterpretF64);
       code_.i64(1);
       code_.op(op::kI64Shl);
-      code_.i64((i64{1} << 53) + 2);
-      code_.op(op::kI64Sub);
-      code_.i64(static_cast<i64>((u64{2046} << 53) - 2));
-      code_.op(op::kI64GeU);
-      code_.hint(false);
-      code_.br_if(slow);
+      if (fp.kind == FpKind::add || fp.kind == FpKind::sub) {
+        // Sums below the normal range, zero among them, are exact.
+        code_.i64(static_cast<i64>(u64{2047} << 53));
+        code_.op(op::kI64GeU);
+        code_.hint(false);
+        code_.br_if(slow);
+      } else {
+        code_.i64((i64{1} << 53) + 2);
+        code_.op(op::kI64Sub);
+        code_.i64(static_cast<i64>((u64{2046} << 53) - 2));
+        code_.op(op::kI64GeU);
+        code_.hint(false);
+        code_.open(op::kIf);
+        unless_zero(fp.kind != FpKind::div && fp.kind != FpKind::sqrt);
+        code_.close();
+      }
       code_.get(fp_temporary_);
       code_.set(f_local_[fp.rd]);
     };

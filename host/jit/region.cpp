@@ -70,11 +70,25 @@ class Discovery {
         if (insn->flow == Flow::branch || insn->flow == Flow::jump) lead(target(offset, *insn));
         if (insn->flow == Flow::branch || insn->flow == Flow::call || insn->flow == Flow::call_value) lead(behind);
         if (insn->flow == Flow::jump_value) {
-          for (const u32 to : seen_) lead(static_cast<i32>(to));
+          for (const i32 to : cases_of(offset)) lead(to);
         }
         break;
       }
     }
+  }
+
+  // The nearest ones, in order.
+  std::vector<i32> cases_of(i32 jump) const {
+    constexpr i32 kNear = 2048;
+    constexpr size_t kMost = 64;
+    std::vector<i32> near;
+    for (const u32 to : seen_) {
+      if (std::abs(static_cast<i32>(to) - jump) <= kNear) near.push_back(static_cast<i32>(to));
+    }
+    std::sort(near.begin(), near.end(), [&](i32 a, i32 b) { return std::abs(a - jump) < std::abs(b - jump); });
+    if (near.size() > kMost) near.resize(kMost);
+    std::sort(near.begin(), near.end());
+    return near;
   }
 
   void build(Region& region) {
@@ -133,8 +147,8 @@ class Discovery {
           break;
         case Flow::jump_value:
           end.kind = Exit::go_value;
-          for (const u32 seen : seen_) {
-            if (known_.contains(static_cast<i32>(seen))) end.cases.push_back(block_at(static_cast<i32>(seen)));
+          for (const i32 seen : cases_of(offset)) {
+            if (known_.contains(seen)) end.cases.push_back(block_at(seen));
           }
           break;
         case Flow::call_value:

@@ -37,6 +37,8 @@ bool Registry::request(const Request& request) {
     Asked& asked = asked_[key(request)];
     constexpr u32 kAttempts = 8;
     if (asked.waiting || asked.attempts >= kAttempts) return false;
+    if (asked.attempts == 0)
+      places_[request.pages[request.entry >> kPageShift]].push_back(static_cast<u16>(request.entry & kPageMask));
     asked.waiting = true;
     asked.attempts++;
     requests_.push_back(request);
@@ -47,11 +49,17 @@ bool Registry::request(const Request& request) {
   return true;
 }
 
-bool Registry::take(Request& request) {
+bool Registry::take(Request& request, std::vector<u32>& seen) {
   Guard guard(lock_);
   if (requests_.empty()) return false;
   request = requests_.front();
   requests_.erase(requests_.begin());
+  seen.clear();
+  for (u32 i = 0; i < kWindowPages; i++) {
+    const auto found = request.pages[i] == kNoPage ? places_.end() : places_.find(request.pages[i]);
+    if (found == places_.end()) continue;
+    for (const u16 place : found->second) seen.push_back(i * static_cast<u32>(kPageBytes) + place);
+  }
   return true;
 }
 

@@ -93,8 +93,9 @@ class Registry {
   void dropped(u32 hart, u32 id);
 
   // ---- compilers
-  // Takes a request. False: none.
-  bool take(Request& request);
+  // Takes a request. False: none. `seen`: window offsets of all places in its pages that were asked for so far, which is
+  // where control was seen to jump to.
+  bool take(Request& request, std::vector<u32>& seen);
   // Reserves slots; 0: none are free.
   u32 allocate_slots(u32 count);
   // Makes a module findable; returns its id.
@@ -130,6 +131,7 @@ class Registry {
     bool waiting = false;
   };
   std::unordered_map<u64, Asked> asked_;
+  std::unordered_map<u64, std::vector<u16>> places_;  // asked for, by RAM page
   u32 next_slot_, end_slot_;
   std::vector<std::pair<u32, u32>> free_slots_;
   u64 budget_ = u64{64} << 20;
