@@ -95,11 +95,11 @@ Insn CodeCache::decode_one(const DecodedPage& page, u32 slot) const {
 void CodeCache::decode_slot(DecodedPage& page, u32 slot) {
   // Onwards as far as control may simply pass and nothing is decoded yet, then what the last of them need to see.
   constexpr u32 kLongestRun = 24, kBehind = kLongestSequence - 1;
-  u16 ops[kLongestRun + kBehind];
+  Insn insns[kLongestRun + kBehind];
   u16 at[kLongestRun];
   u32 fresh = 0, known = 0;
   bool goes_on = true;
-  while (goes_on && slot < DecodedPage::kSlots && known < fresh + kBehind && known < std::size(ops)) {
+  while (goes_on && slot < DecodedPage::kSlots && known < fresh + kBehind && known < std::size(insns)) {
     Insn& insn = page.slots[slot];
     if (insn.op == kSlotUndecoded && known == fresh && fresh < kLongestRun) {
       insn = decode_one(page, slot);
@@ -108,11 +108,12 @@ void CodeCache::decode_slot(DecodedPage& page, u32 slot) {
       break;
     }
     const u16 op = first_of_sequence(insn.op);
-    ops[known++] = op;
+    insns[known] = insn;
+    insns[known++].op = op;
     goes_on = can_be_continued(op);
     slot += op >= kCompact && op < kSlotIllegal ? 1 : 2;
   }
-  for (u32 i = 0; i < fresh; i++) page.slots[at[i]].op = sequence_at({ops + i, known - i});
+  for (u32 i = 0; i < fresh; i++) page.slots[at[i]].op = sequence_at({insns + i, known - i});
 }
 
 }  // namespace hartwood

@@ -7,7 +7,8 @@
 //   - the pc is not kept but computed from the slot's address (`bias`) where an instruction asks for it;
 //   - a branch inside the page moves the slot pointer and compares it with the page's bounds, nothing else;
 //   - loads and stores probe the TLB inline (tlb.h) and call out only on a miss;
-//   - the budget is counted down once an instruction, so that a slice ends at the exact instruction.
+//   - the budget is counted down once a dispatch, by what the dispatch executes, so that a slice ends at the exact
+//     instruction; there is no other check of it in the loop.
 // `Fast` is the context that the definitions of isa/semantics run in; its members live in registers, because every
 // function of it is inlined and its address is never given away. What changes seldom is in Hart::loop_: keeping it in
 // registers would push out the slot pointer and the budget.
@@ -111,6 +112,11 @@ struct Fast : EvalArithmetic {
   u32 length;
   u64 target;
   bool taken;
+  // How the next access finds its address: constants where they are used, so that one of three bodies remains.
+  enum class Way : u8 { alone, first, next };
+  Way way;
+  const u8* read_base;  // of the group that was begun last: what its instructions' offsets count from, in RAM
+  u8* write_base;
 
   HW_INLINE const Insn& insn() const { return *reinterpret_cast<const Insn*>(slot); }
   HW_INLINE u64 x(u32 index) const { return hart->state_.x[index]; }
@@ -135,10 +141,13 @@ struct Fast : EvalArithmetic {
     target = to;
     return true;
   }
-  // The offset in RAM of an access, and whether it hit.
+  // The offset in RAM of an access, and whether it hit. The first of a group must have its reach inside the page.
   template <class T>
   HW_INLINE bool probe(const u8* table, u64 va, u64& offset) const {
-    return hart->probe<sizeof(T)>(table, va, offset);
+    if (!hart->probe<sizeof(T)>(table, va, offset)) [[unlikely]]
+      return false;
+    if (way != Way::first) return true;
+    return (static_cast<u32>(offset) & kPageMask) - kGroupReach <= kPageBytes - 2 * kGroupReach;
   }
   template <class T>
   HW_INLINE static u64 extend(u64 value) {
@@ -150,18 +159,27 @@ struct Fast : EvalArithmetic {
   // A miss is no trap: the full context executes the instruction again and finds out. No access calls anything here: a
   // call would make Chromium's compiler keep the loop's variables in memory, in every case and not only in that one.
   template <class T>
-  HW_INLINE Value load(u64 va) const {
+  HW_INLINE Value load(u64 va) {
+    if (way == Way::next) return {true, extend<T>(load_le<T>(read_base + insn().imm))};
     u64 offset;
     if (!probe<T>(hart->loop_.read_table, va, offset)) [[unlikely]]
       return {false, 0};
-    return {true, extend<T>(load_le<T>(hart->loop_.ram + static_cast<uintptr_t>(offset)))};
+    const u8* at = hart->loop_.ram + static_cast<uintptr_t>(offset);
+    if (way == Way::first) read_base = at - insn().imm;
+    return {true, extend<T>(load_le<T>(at))};
   }
   template <class T>
-  HW_INLINE bool store(u64 va, u64 value) const {
+  HW_INLINE bool store(u64 va, u64 value) {
+    if (way == Way::next) {
+      store_le<T>(write_base + insn().imm, static_cast<T>(value));
+      return true;
+    }
     u64 offset;
     if (!probe<T>(hart->loop_.write_table, va, offset)) [[unlikely]]
       return false;
-    store_le<T>(hart->loop_.ram + static_cast<uintptr_t>(offset), static_cast<T>(value));
+    u8* at = hart->loop_.ram + static_cast<uintptr_t>(offset);
+    if (way == Way::first) write_base = at - insn().imm;
+    store_le<T>(at, static_cast<T>(value));
     return true;
   }
 
@@ -221,6 +239,7 @@ bool Hart::floating(const u8* slot) {
   Fast c;
   c.hart = this;
   c.slot = slot;
+  c.way = Fast::Way::alone;
   switch (c.insn().op) {
 #define HW_FLOATING(name) \
   case static_cast<u16>(Op::name): return semantics::name(c);
@@ -336,23 +355,36 @@ enter_page:
   }
 
   for (;;) {
-    if (c.budget == 0) [[unlikely]] {
-      HW_SYNC_PC();
-      goto out;
-    }
-    c.budget--;
     switch (c.insn().op) {
+// Charges the budget for `count` instructions.
+#define HW_CHARGE(count)             \
+  if (c.budget < count) [[unlikely]] \
+    goto short_of_budget;            \
+  c.budget -= count;
 // An instruction's work, by kind; what follows in the loop goes on behind it. `rest`: how many more of a sequence
 // follow, which the budget has been charged for.
-#define HW_STEP_alu(name, rest) semantics::name(c);
-#define HW_STEP_load(name, rest)          \
+#define HW_STEP_alu(name, bytes, rest) semantics::name(c);
+#define HW_STEP_load(name, bytes, rest)   \
+  c.way = Fast::Way::alone;               \
   if (!semantics::name(c)) [[unlikely]] { \
     c.budget += rest;                     \
     goto cold;                            \
   }
-#define HW_STEP_store(name, rest) HW_STEP_load(name, rest)
+#define HW_STEP_store(name, bytes, rest) HW_STEP_load(name, bytes, rest)
+// A group's first access that cannot speak for the others is executed alone, and so are they.
+#define HW_STEP_load_first(name, bytes, rest) \
+  c.way = Fast::Way::first;                   \
+  if (!semantics::name(c)) [[unlikely]] {     \
+    c.budget += rest + 1;                     \
+    goto alone_##name##_##bytes;              \
+  }
+#define HW_STEP_store_first(name, bytes, rest) HW_STEP_load_first(name, bytes, rest)
+#define HW_STEP_load_next(name, bytes, rest) \
+  c.way = Fast::Way::next;                   \
+  semantics::name(c);
+#define HW_STEP_store_next(name, bytes, rest) HW_STEP_load_next(name, bytes, rest)
 // A branch that stays in the page moves the slot pointer; one unsigned comparison covers both borders.
-#define HW_STEP_branch(name, rest)                                               \
+#define HW_STEP_branch(name, bytes, rest)                                        \
   semantics::name(c);                                                            \
   if (c.taken) {                                                                 \
     c.budget += rest;                                                            \
@@ -369,7 +401,7 @@ enter_page:
     pc = c.pc() + c.imm();                                                       \
     goto enter_page;                                                             \
   }
-#define HW_STEP_jump(name, rest)                                     \
+#define HW_STEP_jump(name, bytes, rest)                              \
   {                                                                  \
     const u64 from = c.pc();                                         \
     semantics::name(c);                                              \
@@ -386,18 +418,35 @@ enter_page:
   }
 #define HW_STEP(kind, name, bytes, rest) \
   c.length = bytes;                      \
-  HW_STEP_##kind(name, rest) c.slot += (bytes)*kSlotScale;
+  HW_STEP_##kind(name, bytes, rest) c.slot += (bytes)*kSlotScale;
 
 #define HW_CASE4(kind, name)         \
   case static_cast<u16>(Op::name): { \
+    HW_CHARGE(1)                     \
     HW_STEP(kind, name, 4, 0)        \
     continue;                        \
   }
 #define HW_CASE2(kind, name)                    \
   case kCompact + static_cast<u16>(Op::name): { \
+    HW_CHARGE(1)                                \
     HW_STEP(kind, name, 2, 0)                   \
     continue;                                   \
   }
+// Accesses that groups begin with.
+#define HW_ACCESS4(kind, name)           \
+  case static_cast<u16>(Op::name):       \
+    [[gnu::unused]] alone_##name##_4 : { \
+      HW_CHARGE(1)                       \
+      HW_STEP(kind, name, 4, 0)          \
+      continue;                          \
+    }
+#define HW_ACCESS2(kind, name)                \
+  case kCompact + static_cast<u16>(Op::name): \
+    [[gnu::unused]] alone_##name##_2 : {      \
+      HW_CHARGE(1)                            \
+      HW_STEP(kind, name, 2, 0)               \
+      continue;                               \
+    }
 #define HW_BOTH(kind, name) HW_CASE4(kind, name) HW_CASE2(kind, name)
       HW_BOTH(alu, addi)
       HW_BOTH(alu, add)
@@ -491,17 +540,21 @@ enter_page:
       HW_CASE4(branch, bgeu)
       HW_BOTH(jump, jal)
       HW_BOTH(jump, jalr)
-      HW_BOTH(load, lw)
-      HW_BOTH(load, ld)
-      HW_CASE4(load, lb)
-      HW_CASE4(load, lh)
-      HW_CASE4(load, lbu)
-      HW_CASE4(load, lhu)
-      HW_CASE4(load, lwu)
-      HW_BOTH(store, sw)
-      HW_BOTH(store, sd)
-      HW_CASE4(store, sb)
-      HW_CASE4(store, sh)
+      HW_ACCESS4(load, lw)
+      HW_ACCESS2(load, lw)
+      HW_ACCESS4(load, ld)
+      HW_ACCESS2(load, ld)
+      HW_ACCESS4(load, lb)
+      HW_ACCESS4(load, lh)
+      HW_ACCESS4(load, lbu)
+      HW_ACCESS4(load, lhu)
+      HW_ACCESS4(load, lwu)
+      HW_ACCESS4(store, sw)
+      HW_ACCESS2(store, sw)
+      HW_ACCESS4(store, sd)
+      HW_ACCESS2(store, sd)
+      HW_ACCESS4(store, sb)
+      HW_ACCESS4(store, sh)
       HW_BOTH(load, fld)
       HW_CASE4(load, flw)
       HW_BOTH(store, fsd)
@@ -515,49 +568,54 @@ enter_page:
 #define HW_FLOATING(name) case static_cast<u16>(Op::name):
       HW_FLOATING_OPERATIONS
 #undef HW_FLOATING
+      HW_CHARGE(1)
       if (!floating(c.slot)) goto cold;
       c.slot += 4 * kSlotScale;
       continue;
 
-// Sequences (sequences.h). The first instruction has been charged. Where the budget does not suffice for the others it
-// is executed alone, by the full context.
-#define HW_CHARGE(others)             \
-  if (c.budget < others) [[unlikely]] \
-    goto cold;                        \
-  c.budget -= others;
+// Sequences (sequences.h). Where the budget does not suffice for all of one, the first is executed alone.
 #define HW_STEP0(kind, name, bytes) HW_STEP(kind, name, bytes, 0)
 #define HW_STEP1(kind, name, bytes) HW_STEP(kind, name, bytes, 1)
 #define HW_STEP2(kind, name, bytes) HW_STEP(kind, name, bytes, 2)
 #define HW_STEP3(kind, name, bytes) HW_STEP(kind, name, bytes, 3)
-#define HW_SEQUENCE2(number, a, b)  \
-  case kSlotSequences + number: {   \
-    HW_CHARGE(1)                    \
-    HW_STEP1 a HW_STEP0 b continue; \
+#define HW_STEP4(kind, name, bytes) HW_STEP(kind, name, bytes, 4)
+#define HW_STEP5(kind, name, bytes) HW_STEP(kind, name, bytes, 5)
+#define HW_SEQUENCE2(number, a, b)               \
+  case kSlotSequences + number: {                \
+    HW_CHARGE(2) HW_STEP1 a HW_STEP0 b continue; \
   }
-#define HW_SEQUENCE3(number, a, b, d)          \
-  case kSlotSequences + number: {              \
-    HW_CHARGE(2)                               \
-    HW_STEP2 a HW_STEP1 b HW_STEP0 d continue; \
+#define HW_SEQUENCE3(number, a, b, d)                       \
+  case kSlotSequences + number: {                           \
+    HW_CHARGE(3) HW_STEP2 a HW_STEP1 b HW_STEP0 d continue; \
   }
-#define HW_SEQUENCE4(number, a, b, d, e)                  \
-  case kSlotSequences + number: {                         \
-    HW_CHARGE(3)                                          \
-    HW_STEP3 a HW_STEP2 b HW_STEP1 d HW_STEP0 e continue; \
+#define HW_SEQUENCE4(number, a, b, d, e)                               \
+  case kSlotSequences + number: {                                      \
+    HW_CHARGE(4) HW_STEP3 a HW_STEP2 b HW_STEP1 d HW_STEP0 e continue; \
+  }
+#define HW_SEQUENCE5(number, a, b, d, e, f)                                       \
+  case kSlotSequences + number: {                                                 \
+    HW_CHARGE(5) HW_STEP4 a HW_STEP3 b HW_STEP2 d HW_STEP1 e HW_STEP0 f continue; \
+  }
+#define HW_SEQUENCE6(number, a, b, d, e, f, g)                                               \
+  case kSlotSequences + number: {                                                            \
+    HW_CHARGE(6) HW_STEP5 a HW_STEP4 b HW_STEP3 d HW_STEP2 e HW_STEP1 f HW_STEP0 g continue; \
   }
 #include "hart/sequences.inc"
 #undef HW_SEQUENCE2
 #undef HW_SEQUENCE3
 #undef HW_SEQUENCE4
+#undef HW_SEQUENCE5
+#undef HW_SEQUENCE6
 
-      case kSlotUndecoded:
-        c.budget++;
-        code_.decode_slot(*loop_.page, static_cast<u32>((c.slot - loop_.first) >> 3));
-        continue;
-      case kSlotPageEnd:
-        c.budget++;
-        HW_SYNC_PC();
-        goto enter_page;
+      case kSlotUndecoded: code_.decode_slot(*loop_.page, static_cast<u32>((c.slot - loop_.first) >> 3)); continue;
+      case kSlotPageEnd: HW_SYNC_PC(); goto enter_page;
       default:
+      short_of_budget:
+        if (c.budget == 0) {
+          HW_SYNC_PC();
+          goto out;
+        }
+        c.budget--;
       cold : {
         HW_SYNC_PC();
         sync_retired(c.budget + 1);

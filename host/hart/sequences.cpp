@@ -12,17 +12,32 @@ struct Sequence {
   u16 number;
   u16 length;
   u16 ops[kLongestSequence];
+  Step steps[kLongestSequence];
 };
 
 #define HW_CODE(kind, name, bytes) static_cast<u16>((bytes == 2 ? kCompact : 0) + static_cast<u16>(Op::name))
+#define HW_KIND(kind, name, bytes) Step::kind
 constexpr Sequence kSequences[] = {
-#define HW_SEQUENCE2(number, a, b) {number, 2, {HW_CODE a, HW_CODE b}},
-#define HW_SEQUENCE3(number, a, b, d) {number, 3, {HW_CODE a, HW_CODE b, HW_CODE d}},
-#define HW_SEQUENCE4(number, a, b, d, e) {number, 4, {HW_CODE a, HW_CODE b, HW_CODE d, HW_CODE e}},
+#define HW_SEQUENCE2(number, a, b) {number, 2, {HW_CODE a, HW_CODE b}, {HW_KIND a, HW_KIND b}},
+#define HW_SEQUENCE3(number, a, b, d) {number, 3, {HW_CODE a, HW_CODE b, HW_CODE d}, {HW_KIND a, HW_KIND b, HW_KIND d}},
+#define HW_SEQUENCE4(number, a, b, d, e) \
+  {number, 4, {HW_CODE a, HW_CODE b, HW_CODE d, HW_CODE e}, {HW_KIND a, HW_KIND b, HW_KIND d, HW_KIND e}},
+#define HW_SEQUENCE5(number, a, b, d, e, f)                 \
+  {number,                                                  \
+   5,                                                       \
+   {HW_CODE a, HW_CODE b, HW_CODE d, HW_CODE e, HW_CODE f}, \
+   {HW_KIND a, HW_KIND b, HW_KIND d, HW_KIND e, HW_KIND f}},
+#define HW_SEQUENCE6(number, a, b, d, e, f, g)                         \
+  {number,                                                             \
+   6,                                                                  \
+   {HW_CODE a, HW_CODE b, HW_CODE d, HW_CODE e, HW_CODE f, HW_CODE g}, \
+   {HW_KIND a, HW_KIND b, HW_KIND d, HW_KIND e, HW_KIND f, HW_KIND g}},
 #include "hart/sequences.inc"
 #undef HW_SEQUENCE2
 #undef HW_SEQUENCE3
 #undef HW_SEQUENCE4
+#undef HW_SEQUENCE5
+#undef HW_SEQUENCE6
 };
 
 constexpr u16 kSequenceCount = std::size(kSequences);
@@ -35,7 +50,19 @@ constexpr bool numbered_in_order() {
 }
 static_assert(numbered_in_order());
 
-// Numbers of sequences by first operation, longest first, and where those of an operation begin.
+// What a sequence saves, in host instructions of Chromium: a dispatch for all but one instruction, a probe for all but
+// one of each group.
+constexpr int saving(const Sequence& row) {
+  constexpr int kDispatch = 20, kShared = 14, kFirst = 4;
+  int sum = (row.length - 1) * kDispatch;
+  for (u32 i = 0; i < row.length; i++) {
+    if (row.steps[i] == Step::load_next || row.steps[i] == Step::store_next) sum += kShared;
+    if (row.steps[i] == Step::load_first || row.steps[i] == Step::store_first) sum -= kFirst;
+  }
+  return sum;
+}
+
+// Numbers of sequences by first operation, the best first, and where those of an operation begin.
 struct Index {
   std::array<u16, kSequenceCount> order{};
   std::array<u16, kSlotIllegal + 1> begin{};
@@ -47,7 +74,7 @@ constexpr Index make_index() {
   std::sort(index.order.begin(), index.order.end(), [](u16 a, u16 b) {
     const Sequence &x = kSequences[a], &y = kSequences[b];
     if (x.ops[0] != y.ops[0]) return x.ops[0] < y.ops[0];
-    return x.length != y.length ? x.length > y.length : a < b;
+    return saving(x) != saving(y) ? saving(x) > saving(y) : a < b;
   });
   u16 at = 0;
   for (u32 op = 0; op <= kSlotIllegal; op++) {
@@ -58,23 +85,70 @@ constexpr Index make_index() {
 }
 constexpr Index kIndex = make_index();
 
+// Bytes that a load or store of integers moves.
+i32 access_bytes(u16 op) {
+  switch (static_cast<Op>(op & (kCompact - 1))) {
+    case Op::ld:
+    case Op::sd: return 8;
+    case Op::lw:
+    case Op::lwu:
+    case Op::sw: return 4;
+    case Op::lh:
+    case Op::lhu:
+    case Op::sh: return 2;
+    default: return 1;
+  }
+}
+
+// Whether the accesses of the sequence's groups can share a probe: the same base register, which nothing in between
+// changes, no address further away than the reach, and none misaligned if the first is not.
+bool groups_hold(const Sequence& row, std::span<const Insn> insns) {
+  const Insn* loads = nullptr;
+  const Insn* stores = nullptr;
+  for (u32 i = 0; i < row.length; i++) {
+    const Insn& insn = insns[i];
+    const Step step = row.steps[i];
+    if (step == Step::load_next || step == Step::store_next) {
+      const Insn* first = step == Step::load_next ? loads : stores;
+      if (first == nullptr || insn.rs1 != first->rs1) return false;
+      const i32 bytes = access_bytes(insn.op), distance = insn.imm - first->imm, reach = kGroupReach;
+      if (bytes > access_bytes(first->op) || distance % bytes != 0) return false;
+      if (distance <= -reach || distance + bytes > reach) return false;
+    }
+    if (step == Step::load_first) loads = &insn;
+    if (step == Step::store_first) stores = &insn;
+    if (info(static_cast<Op>(insn.op & (kCompact - 1))).writes_x()) {
+      if (loads != nullptr && insn.rd == loads->rs1) loads = nullptr;
+      if (stores != nullptr && insn.rd == stores->rs1) stores = nullptr;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 u32 sequence_count() { return kSequenceCount; }
 
 std::span<const u16> sequence(u32 number) { return std::span(kSequences[number].ops).first(kSequences[number].length); }
 
+std::span<const Step> sequence_steps(u32 number) {
+  return std::span(kSequences[number].steps).first(kSequences[number].length);
+}
+
 u16 first_of_sequence(u16 op) { return op >= kSlotSequences ? kSequences[op - kSlotSequences].ops[0] : op; }
 
 bool can_be_continued(u16 op) { return op < kSlotIllegal && kIndex.begin[op] != kIndex.begin[op + 1]; }
 
-u16 sequence_at(std::span<const u16> ops) {
-  const u16 op = ops[0];
+u16 sequence_at(std::span<const Insn> insns) {
+  const u16 op = insns[0].op;
   if (op >= kSlotIllegal) return op;
   for (u32 at = kIndex.begin[op]; at < kIndex.begin[op + 1]; at++) {
-    const std::span<const u16> candidate = sequence(kIndex.order[at]);
-    if (candidate.size() <= ops.size() && std::equal(candidate.begin(), candidate.end(), ops.begin()))
-      return static_cast<u16>(kSlotSequences + kIndex.order[at]);
+    const Sequence& candidate = kSequences[kIndex.order[at]];
+    if (candidate.length > insns.size()) continue;
+    u32 same = 1;
+    while (same < candidate.length && candidate.ops[same] == insns[same].op) same++;
+    if (same == candidate.length && groups_hold(candidate, insns))
+      return static_cast<u16>(kSlotSequences + candidate.number);
   }
   return op;
 }

@@ -6,6 +6,13 @@
 // number instead of its own operation. The slots behind it are what they would be without: a jump into the middle
 // finds an ordinary instruction there, or a sequence that begins there. Every instruction of a sequence reads its
 // fields from its own slot, counts against the budget and traps by itself, so nothing but time depends on the list.
+//
+// Groups. Half of a load's or store's time is the look into the TLB. Loads of one sequence that have the same base
+// register and lie near each other can share it, and so can stores: the first one of such a group (`load_first`,
+// `store_first`) probes, and that its address is kGroupReach or more away from both ends of its page makes the others
+// (`load_next`, `store_next`) hit wherever they lie within that reach. A probe that fails, for whatever reason, says
+// nothing about the others: then the first instruction is executed alone, and the next ones as the slots behind it say.
+// Whether the operands suit is looked at when a slot is decoded; a sequence whose groups do not hold is not used there.
 #pragma once
 
 #include <span>
@@ -14,16 +21,23 @@
 
 namespace hartwood {
 
-inline constexpr u32 kLongestSequence = 4;
+inline constexpr u32 kLongestSequence = 6;
+// Bytes. All that a group touches is less than this before the first one's address, or ends at most this behind it.
+inline constexpr u32 kGroupReach = 64;
 
-// How many there are, and the operations of number `number`, as slots hold them.
+// The kinds of steps that sequences.inc names.
+enum class Step : u8 { alu, branch, jump, load, store, load_first, load_next, store_first, store_next };
+
+// How many there are, and of number `number` the operations, as slots hold them, and the steps.
 u32 sequence_count();
 std::span<const u16> sequence(u32 number);
+std::span<const Step> sequence_steps(u32 number);
 
 // What the slot would hold without sequences.
 u16 first_of_sequence(u16 op);
-// The longest sequence that `ops` begins with, or its first operation. `ops`: at least one, none of them a sequence.
-u16 sequence_at(std::span<const u16> ops);
+// The sequence that saves most of those that `insns` begin with, or the first one's operation. `insns`: at least one,
+// as they lie in slots, none with a sequence for its operation.
+u16 sequence_at(std::span<const Insn> insns);
 // Whether something may follow `op` in a sequence.
 bool can_be_continued(u16 op);
 
