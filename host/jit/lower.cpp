@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "base/bits.h"
@@ -89,6 +90,42 @@ Operands operands_of(const GuestInsn& guest) {
   if (result.rd_f) result.f |= 1u << insn.rd;
   result.x &= ~1u;
   return result;
+}
+
+// A plain load or store.
+struct PlainAccess {
+  bool store = false, is_signed = false, is_float = false;
+  u8 size = 0;   // bytes
+  u32 base = 0;  // register
+  u32 data = 0;  // register
+  i32 offset = 0;
+};
+std::optional<PlainAccess> plain_access(const GuestInsn& guest) {
+  IsaOptions all;
+  all.enabled = ~u32{0};
+  const Insn insn = decode(guest.bits, all).insn;
+  const auto load = [&](u8 size, bool is_signed, bool is_float = false) {
+    return PlainAccess{false, is_signed, is_float, size, insn.rs1, insn.rd, insn.imm};
+  };
+  const auto store = [&](u8 size, bool is_float = false) {
+    return PlainAccess{true, false, is_float, size, insn.rs1, insn.rd, insn.imm};
+  };
+  switch (static_cast<Op>(guest.op)) {
+    case Op::lb: return load(1, true);
+    case Op::lh: return load(2, true);
+    case Op::lw: return load(4, true);
+    case Op::ld: return load(8, false);
+    case Op::lbu: return load(1, false);
+    case Op::lhu: return load(2, false);
+    case Op::lwu: return load(4, false);
+    case Op::fld: return load(8, false, true);
+    case Op::sb: return store(1);
+    case Op::sh: return store(2);
+    case Op::sw: return store(4);
+    case Op::sd: return store(8);
+    case Op::fsd: return store(8, true);
+    default: return std::nullopt;
+  }
 }
 
 class FunctionLowering {
@@ -473,6 +510,16 @@ class FunctionLowering {
         code_.op(op::kReturn);
         code_.close();
         load_budget();
+        code_.get(budget_);
+        code_.i32(static_cast<i32>(longest_[end.next]));
+        code_.op(op::kI32LtS);
+        code_.hint(false);
+        code_.open(op::kIf);
+        push_address(last.offset + last.length);
+        code_.i64(1);
+        code_.op(op::kI64Or);
+        code_.op(op::kReturn);
+        code_.close();
         reload(used_.x(), used_.f());
         follow_block(n, end.next);
         break;
@@ -636,8 +683,19 @@ class FunctionLowering {
   void body(const Block& block) {
     plan(block);
     next32_ = next64_ = 0;
+    u32 guest = ~u32{0};
     for (u32 i = 0; i < block.code.size(); i++) {
       const Inst& inst = block.code[i];
+      if (inst.guest != guest) {
+        guest = inst.guest;
+        const u32 run = target_.group_accesses ? group_at(block, guest) : 1;
+        if (run > 1) {
+          if (inst.op == Ir::fp_ready) effect(i);
+          group(block, guest, run);
+          while (i + 1 < block.code.size() && block.code[i + 1].guest < guest + run) i++;
+          continue;
+        }
+      }
       switch (info(inst.op).effect) {
         case IrEffect::pure:
         case IrEffect::read:
@@ -649,6 +707,102 @@ class FunctionLowering {
         default: effect(i); break;
       }
     }
+  }
+
+  // How many instructions from `first` on make one group: all loads or all stores, with one base register, near each
+  // other, each naturally aligned if the largest is.
+  u32 group_at(const Block& block, u32 first) const {
+    constexpr u32 kMost = 16;
+    constexpr i32 kSpan = 512;
+    const std::optional<PlainAccess> head = plain_access(block.guest[first]);
+    if (!head || head->base == 0) return 1;
+    i32 low = head->offset, high = head->offset + head->size;
+    u8 largest = head->size;
+    u32 count = 1;
+    bool base_kept = head->store || head->is_float || head->data != head->base;
+    while (base_kept && count < kMost && first + count < block.count()) {
+      const std::optional<PlainAccess> next = plain_access(block.guest[first + count]);
+      if (!next || next->store != head->store || next->is_float != head->is_float || next->base != head->base) break;
+      low = std::min(low, next->offset);
+      high = std::max(high, next->offset + next->size);
+      largest = std::max(largest, next->size);
+      if (high - low > kSpan) break;
+      bool aligned = true;
+      for (u32 i = 0; i <= count; i++) {
+        const PlainAccess each = *plain_access(block.guest[first + i]);
+        if ((each.offset - low) % each.size != 0) aligned = false;
+        // The lowest address is what is tested, for the largest size.
+        if (each.size == largest && (each.offset - low) % largest != 0) aligned = false;
+      }
+      if (!aligned) break;
+      base_kept = next->store || next->is_float || next->data != next->base;
+      count++;
+    }
+    return count;
+  }
+
+  // One probe for all of them. Where it fails (a page border, a miss, a misaligned base) the full context executes each.
+  void group(const Block& block, u32 first, u32 count) {
+    std::vector<PlainAccess> accesses;
+    for (u32 i = 0; i < count; i++) accesses.push_back(*plain_access(block.guest[first + i]));
+    i32 low = accesses[0].offset, high = low;
+    u8 largest = 1;
+    for (const PlainAccess& each : accesses) {
+      low = std::min(low, each.offset);
+      high = std::max(high, each.offset + each.size);
+      largest = std::max(largest, each.size);
+    }
+    const bool store = accesses[0].store;
+    code_.get(x_local_[accesses[0].base]);
+    if (low != 0) {
+      code_.i64(low);
+      code_.op(op::kI64Add);
+    }
+    code_.set(va_);
+    code_.get(va_);
+    probe_entry(store ? kWriteTable : kReadTable);
+    code_.tee(x_);
+    code_.i64(static_cast<i64>(~(target_.ram_bytes - largest)));
+    code_.op(op::kI64And);
+    code_.op(op::kI64Eqz);
+    // The last byte in the same page.
+    code_.get(x_);
+    code_.op(op::kI32WrapI64);
+    code_.i32(static_cast<i32>(kPageMask));
+    code_.op(op::kI32And);
+    code_.i32(static_cast<i32>(kPageBytes) - (high - low));
+    code_.op(op::kI32LeU);
+    code_.op(op::kI32And);
+    code_.hint(true);
+    code_.open(op::kIf);
+    const u32 at = temporary(Type::i32);
+    code_.get(x_);
+    code_.op(op::kI32WrapI64);
+    code_.set(at);
+    for (const PlainAccess& each : accesses) {
+      const u64 offset = target_.ram_base + static_cast<u64>(each.offset - low);
+      code_.get(at);
+      if (each.store) {
+        if (each.is_float)
+          code_.get(f_local_[each.data]);
+        else if (each.data == 0)
+          code_.i64(0);
+        else
+          code_.get(x_local_[each.data]);
+        code_.memory(each.is_float ? op::kF64Store : store_opcode(each.size), align_of(each.size), offset);
+      } else {
+        code_.memory(each.is_float ? op::kF64Load : load_opcode(each.size, each.is_signed), align_of(each.size), offset);
+        if (each.is_float)
+          code_.set(f_local_[each.data]);
+        else if (each.data == 0)
+          code_.op(op::kDrop);
+        else
+          code_.set(x_local_[each.data]);
+      }
+    }
+    code_.otherwise();
+    for (u32 i = 0; i < count; i++) execute(block.guest[first + i], block.count() - first - i);
+    code_.close();
   }
 
   void push(u32 v) {
@@ -821,7 +975,7 @@ class FunctionLowering {
         probe(inst, kReadTable);
         code_.get(x_);
         code_.op(op::kI32WrapI64);
-        code_.memory(load_opcode(inst), align_of(inst.size), target_.ram_base);
+        code_.memory(load_opcode(inst.size, inst.is_signed), align_of(inst.size), target_.ram_base);
         in_local_[i] = temporary(Type::i64);
         code_.set(in_local_[i]);
         break;
@@ -830,11 +984,7 @@ class FunctionLowering {
         code_.get(x_);
         code_.op(op::kI32WrapI64);
         push(inst.b);
-        code_.memory(inst.size == 8   ? op::kI64Store
-                     : inst.size == 4 ? op::kI64Store32
-                     : inst.size == 2 ? op::kI64Store16
-                                      : op::kI64Store8,
-                     align_of(inst.size), target_.ram_base);
+        code_.memory(store_opcode(inst.size), align_of(inst.size), target_.ram_base);
         break;
       case Ir::fp_ready:
         code_.get(kState);
@@ -854,30 +1004,22 @@ class FunctionLowering {
       default: HW_CHECK(false, "no effect"); break;
     }
   }
-  static u8 load_opcode(const Inst& inst) {
-    switch (inst.size) {
-      case 1: return inst.is_signed ? op::kI64Load8S : op::kI64Load8U;
-      case 2: return inst.is_signed ? op::kI64Load16S : op::kI64Load16U;
-      case 4: return inst.is_signed ? op::kI64Load32S : op::kI64Load32U;
+  static u8 load_opcode(u8 size, bool is_signed) {
+    switch (size) {
+      case 1: return is_signed ? op::kI64Load8S : op::kI64Load8U;
+      case 2: return is_signed ? op::kI64Load16S : op::kI64Load16U;
+      case 4: return is_signed ? op::kI64Load32S : op::kI64Load32U;
       default: return op::kI64Load;
     }
   }
+  static u8 store_opcode(u8 size) {
+    return size == 8 ? op::kI64Store : size == 4 ? op::kI64Store32 : size == 2 ? op::kI64Store16 : op::kI64Store8;
+  }
   // The access's offset in RAM into `x_`; leaves where the TLB has it not. See hart/tlb.h for the form of an entry.
   void probe(const Inst& inst, u32 table) {
-    const unsigned ram_shift = static_cast<unsigned>(std::countr_zero(target_.ram_bytes));
-    const u32 index_mask = ((u32{1} << (ram_shift - kPageShift + 1)) - 1) << 3;
     push(inst.a);
     code_.tee(va_);
-    code_.get(va_);
-    code_.i64(kPageShift - 3);
-    code_.op(op::kI64ShrU);
-    code_.op(op::kI32WrapI64);
-    code_.i32(static_cast<i32>(index_mask));
-    code_.op(op::kI32And);
-    code_.get(table);
-    code_.op(op::kI32Add);
-    code_.memory(op::kI64Load, 3, 0);
-    code_.op(op::kI64Xor);
+    probe_entry(table);
     code_.tee(x_);
     code_.i64(static_cast<i64>(~(target_.ram_bytes - inst.size)));
     code_.op(op::kI64And);
@@ -888,16 +1030,32 @@ class FunctionLowering {
     leave_at(guest_of(inst).offset, not_done(inst));
     code_.close();
   }
+  // Exclusive or of the address on the stack, which is in `va_` too, with its TLB entry.
+  void probe_entry(u32 table) {
+    const unsigned ram_shift = static_cast<unsigned>(std::countr_zero(target_.ram_bytes));
+    const u32 index_mask = ((u32{1} << (ram_shift - kPageShift + 1)) - 1) << 3;
+    code_.get(va_);
+    code_.i64(kPageShift - 3);
+    code_.op(op::kI64ShrU);
+    code_.op(op::kI32WrapI64);
+    code_.i32(static_cast<i32>(index_mask));
+    code_.op(op::kI32And);
+    code_.get(table);
+    code_.op(op::kI32Add);
+    code_.memory(op::kI64Load, 3, 0);
+    code_.op(op::kI64Xor);
+  }
 
-  void execute(const Inst& inst) {
-    const GuestInsn& guest = guest_of(inst);
+  void execute(const Inst& inst) { execute(guest_of(inst), not_done(inst)); }
+  // `not_done`: instructions of the block from this one on.
+  void execute(const GuestInsn& guest, u32 not_done) {
     const Operands of = operands_of(guest);
     spill(of.x, of.f);
     code_.get(kState);
     code_.i32(static_cast<i32>(guest.bits));
     push_address(guest.offset);
     code_.get(budget_);
-    code_.i32(static_cast<i32>(not_done(inst)));
+    code_.i32(static_cast<i32>(not_done));
     code_.op(op::kI32Add);
     code_.index(op::kCall, shared_.execute);
     code_.set(site_);
@@ -908,8 +1066,8 @@ class FunctionLowering {
     code_.open(op::kIf);
     // 1: it is the interpreter's; 2: it is done, but the world has changed.
     left_ = true;
-    code_.i32(site(guest.offset, not_done(inst)));
-    code_.i32(site(guest.offset + guest.length, not_done(inst) - 1));
+    code_.i32(site(guest.offset, not_done));
+    code_.i32(site(guest.offset + guest.length, not_done - 1));
     code_.get(site_);
     code_.i32(1);
     code_.op(op::kI32Eq);

@@ -34,6 +34,7 @@ struct Target {
   u64 ram_bytes = 0;  // a power of two
   bool fused_multiply_add = false;
   bool branch_hints = true;
+  bool group_accesses = true;  // one probe for neighbouring accesses of one base register
 };
 
 struct EmittedModule {
