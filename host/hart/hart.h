@@ -102,11 +102,12 @@ class Hart final : public FenceTarget {
   // The RAM page that fetches from `va` come from in the current mode, or kNoCodePage. Changes nothing.
   static constexpr u8 kCold = 24;
   // Bytes from the state to the window.
-  static constexpr u32 kWindowDistance = (sizeof(HartState) + alignof(TranslatedCode::Window) - 1) & ~(alignof(TranslatedCode::Window) - 1);
+  static constexpr u32 kWindowDistance =
+      (sizeof(HartState) + alignof(TranslatedCode::Window) - 1) & ~(alignof(TranslatedCode::Window) - 1);
   static constexpr u64 kNoCodePage = ~u64{0};
   u64 code_page(u64 va);
-  // Executes one instruction for compiled code, which has `budget` instructions left before it. 0: done; 1: not done, the
-  // interpreter must do it (and will trap); 2: done, and compiled code must be left behind it.
+  // Executes one instruction for compiled code, which has `budget` instructions left before it. 0: done; 1: not done,
+  // the interpreter must do it (and will trap); 2: done, and compiled code must be left behind it.
   u32 execute_for_translated(u32 bits, u64 pc, u32 budget);
   void refresh_fp_window();
 

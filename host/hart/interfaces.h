@@ -18,8 +18,8 @@ class Firmware {
   virtual void call(Hart& hart) = 0;
 };
 
-// Guest code that has been compiled: one for each hart, called on the hart's thread. The interpreter asks it at places that
-// control often goes to; see jit/hart_code.h.
+// Guest code that has been compiled: one for each hart, called on the hart's thread. The interpreter asks it at places
+// that control often goes to; see jit/hart_code.h.
 class TranslatedCode {
  public:
   virtual ~TranslatedCode() = default;
@@ -33,8 +33,8 @@ class TranslatedCode {
     Hart* hart = nullptr;
   };
   // The interpreter is about to execute at `pc`, which lies in RAM page `page`, and has often been there. Executes
-  // compiled code from there as far as there is any, with window.budget counted down; returns the pc to go on at, plus 1
-  // if an instruction must be interpreted there first. `pc` itself: there is no code.
+  // compiled code from there as far as there is any, with window.budget counted down; returns the pc to go on at, plus
+  // 1 if an instruction must be interpreted there first. `pc` itself: there is no code.
   virtual u64 enter(u64 pc, u64 page) = 0;
   // FENCE.I; and fences of address translation: everything, or what maps one address.
   virtual void fence_code() = 0;

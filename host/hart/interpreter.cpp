@@ -269,9 +269,8 @@ u64 Hart::code_page(u64 va) {
   const Trap kept_trap = trap_;
   state_.menvcfg &= ~envcfg::kAdue;
   Translation translation;
-  const bool mapped =
-      translate(state_, parts_.memory, va, 2, Access::fetch, state_.privilege, translation, trap_) &&
-      parts_.memory.contains(translation.pa, 2);
+  const bool mapped = translate(state_, parts_.memory, va, 2, Access::fetch, state_.privilege, translation, trap_) &&
+                      parts_.memory.contains(translation.pa, 2);
   state_.menvcfg = kept;
   trap_ = kept_trap;
   if (!mapped) return kNoCodePage;

@@ -6,8 +6,8 @@
 
 namespace hartwood::jit {
 
-std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOptions& isa, const CompilerOptions& options,
-                                   bool fused_multiply_add, const SeenTargets& seen) {
+std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOptions& isa,
+                                   const CompilerOptions& options, bool fused_multiply_add, const SeenTargets& seen) {
   std::vector<Region> regions;
   std::vector<u32> wanted = {entry};
   u32 instructions = 0;

@@ -21,8 +21,8 @@ class Compiler {
            const CompilerOptions& options = {})
       : registry_(registry), memory_(memory), isa_(isa), target_(target), options_(options) {}
 
-  // Compiles what is asked for next; returns the module's id, or 0 when nothing was asked for. Requests that give nothing
-  // are skipped.
+  // Compiles what is asked for next; returns the module's id, or 0 when nothing was asked for. Requests that give
+  // nothing are skipped.
   u32 compile_next();
   // Of the module that compile_next() made last.
   const std::vector<u8>& bytes() const { return bytes_; }
@@ -40,7 +40,8 @@ class Compiler {
 };
 
 // The regions of a module: that of `entry`, and those that it calls, as far as the limits go. Their code is lifted.
-std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOptions& isa, const CompilerOptions& options,
-                                   bool fused_multiply_add, const SeenTargets& seen = {});
+std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOptions& isa,
+                                   const CompilerOptions& options, bool fused_multiply_add,
+                                   const SeenTargets& seen = {});
 
 }  // namespace hartwood::jit

@@ -91,8 +91,8 @@ void FlowGraph::make_reducible(const std::vector<u32>& among) {
     std::sort(heads.begin(), heads.end());
     if (heads.empty()) continue;  // not reachable
     u32 head = heads[0];
-    // Block 0 is where the function begins: it cannot be reached through a dispatcher only. Its loop keeps it as header;
-    // the other entries are then entries of an inner component, or reached from it.
+    // Block 0 is where the function begins: it cannot be reached through a dispatcher only. Its loop keeps it as
+    // header; the other entries are then entries of an inner component, or reached from it.
     if (heads.size() > 1) {
       has_dispatch_ = true;
       const u32 dispatch = static_cast<u32>(nodes_.size());
@@ -103,9 +103,8 @@ void FlowGraph::make_reducible(const std::vector<u32>& among) {
           const auto at = std::find(heads.begin(), heads.end(), nodes_[n].next[i]);
           if (at == heads.end()) continue;
           const u32 select = static_cast<u32>(nodes_.size());
-          nodes_.push_back({.kind = FlowNode::Kind::select,
-                            .route = static_cast<u32>(at - heads.begin()),
-                            .next = {dispatch}});
+          nodes_.push_back(
+              {.kind = FlowNode::Kind::select, .route = static_cast<u32>(at - heads.begin()), .next = {dispatch}});
           nodes_[n].next[i] = select;
           if (inside(n)) component.push_back(select);
         }

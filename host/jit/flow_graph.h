@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shape of a region for structured control flow: reverse postorder, dominators, loop headers, merge points. Regions
-// with loops of several entries are made reducible first: such a loop gets a dispatch node as its only header, and every
-// edge to one of its entries goes through a select node, which says to the dispatcher where to go.
+// with loops of several entries are made reducible first: such a loop gets a dispatch node as its only header, and
+// every edge to one of its entries goes through a select node, which says to the dispatcher where to go.
 //
-// From this the emission is the one of "Beyond Relooper" (Ramsey): a node's dominator children that are merge points are
-// placed behind blocks that end where they begin; the others are emitted where control first reaches them.
+// From this the emission is the one of "Beyond Relooper" (Ramsey): a node's dominator children that are merge points
+// are placed behind blocks that end where they begin; the others are emitted where control first reaches them.
 #pragma once
 
 #include <vector>
@@ -16,11 +16,11 @@ namespace hartwood::jit {
 struct FlowNode {
   enum class Kind : u8 { block, dispatch, select };
   Kind kind = Kind::block;
-  u32 block = 0;  // of the region
-  u32 route = 0;  // select: what the dispatcher finds
-  std::vector<u32> next;    // block: parallel to successors(); dispatch: by route
+  u32 block = 0;          // of the region
+  u32 route = 0;          // select: what the dispatcher finds
+  std::vector<u32> next;  // block: parallel to successors(); dispatch: by route
   std::vector<u32> before;
-  u32 order = 0;            // reverse postorder
+  u32 order = 0;  // reverse postorder
   u32 dominator = 0;
   bool loop = false;        // some edge comes from further down
   bool merge = false;       // must be reached by a label

@@ -3,10 +3,10 @@
 // hart's thread.
 //
 // The jump cache says for a virtual address and a context which table slot has its code. A context names what the
-// translation of addresses depends on: satp and the privilege. Coming back to a satp finds its context again, with all of
-// its entries. A context ends when a fence of translation may concern it: then it gets a new name, and entries with the
-// old one match no more; nothing is cleared. The fence of one address ends contexts only where code of that page was
-// found. FENCE.I ends all contexts, and an epoch: after it a module's bytes are compared again before it is run.
+// translation of addresses depends on: satp and the privilege. Coming back to a satp finds its context again, with all
+// of its entries. A context ends when a fence of translation may concern it: then it gets a new name, and entries with
+// the old one match no more; nothing is cleared. The fence of one address ends contexts only where code of that page
+// was found. FENCE.I ends all contexts, and an epoch: after it a module's bytes are compared again before it is run.
 #pragma once
 
 #include <memory>

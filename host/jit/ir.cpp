@@ -144,7 +144,8 @@ std::string verify(const Region& region) {
           continue;
         }
         if (operands[k] >= i) return wrong(i, "an operand that is not there yet");
-        if (info(block.code[operands[k]].op).result != operand_type(of, k)) return wrong(i, "an operand of another type");
+        if (info(block.code[operands[k]].op).result != operand_type(of, k))
+          return wrong(i, "an operand of another type");
       }
       if (of.effect == IrEffect::exit && written) return wrong(i, "leaves a half executed instruction");
       if (of.effect == IrEffect::write) written = true;
@@ -156,8 +157,8 @@ std::string verify(const Region& region) {
         return wrong(i, "no such size");
     }
     const Terminator& end = block.end;
-    const bool needs_value = end.kind == Exit::branch || end.kind == Exit::call_value || end.kind == Exit::go_value ||
-                             end.kind == Exit::ret;
+    const bool needs_value =
+        end.kind == Exit::branch || end.kind == Exit::call_value || end.kind == Exit::go_value || end.kind == Exit::ret;
     if (needs_value != (end.value != kNoValue)) return wrong(0, "terminator and value do not go together");
     if (needs_value) {
       if (end.value >= block.code.size()) return wrong(end.value, "the terminator's value is not there");

@@ -2,15 +2,16 @@
 // The intermediate representation of a region of guest code.
 //
 // A region is a graph of blocks. A block holds operations in the order of guest instructions; a value is named by the
-// index of the operation that makes it and is used in its own block only. Between blocks state lives in guest registers,
-// which get_x and set_x read and write: in the emitted code each is a local, and the engine's own compiler turns them into
-// values. So there are no phis here, and a pass looks at one block at a time.
+// index of the operation that makes it and is used in its own block only. Between blocks state lives in guest
+// registers, which get_x and set_x read and write: in the emitted code each is a local, and the engine's own compiler
+// turns them into values. So there are no phis here, and a pass looks at one block at a time.
 //
 // Every operation says which guest instruction it belongs to. An operation with the effect `exit` may leave the region
 // with that instruction not executed; nothing of that instruction may have been written before it, which the verifier
 // checks. A block ends with a terminator, which belongs to the last instruction.
 //
-// Addresses are offsets in the region's window: the pages around its entry, contiguous in the guest's virtual addresses.
+// Addresses are offsets in the region's window: the pages around its entry, contiguous in the guest's virtual
+// addresses.
 #pragma once
 
 #include <string>
@@ -40,8 +41,28 @@ const IrInfo& info(Ir op);
 inline constexpr u32 kNoValue = ~u32{0};
 
 // Arithmetic on floating registers that is compiled inline where flags and rounding allow it.
-enum class FpKind : u8 { add, sub, mul, div, sqrt, madd, msub, nmsub, nmadd, from_i32, from_u32, from_i64, from_u64,
-  to_i32, to_i64, eq, lt, le, to_double, to_single };
+enum class FpKind : u8 {
+  add,
+  sub,
+  mul,
+  div,
+  sqrt,
+  madd,
+  msub,
+  nmsub,
+  nmadd,
+  from_i32,
+  from_u32,
+  from_i64,
+  from_u64,
+  to_i32,
+  to_i64,
+  eq,
+  lt,
+  le,
+  to_double,
+  to_single
+};
 
 // What fp_arith packs into `imm`.
 struct FpArith {
@@ -49,13 +70,13 @@ struct FpArith {
   bool is_double;
   u8 rd, rs1, rs2, rs3;
   i64 pack() const {
-    return static_cast<i64>(u64{static_cast<u8>(kind)} | u64{is_double} << 8 | u64{rd} << 16 | u64{rs1} << 24 | u64{rs2} << 32 |
-                            u64{rs3} << 40);
+    return static_cast<i64>(u64{static_cast<u8>(kind)} | u64{is_double} << 8 | u64{rd} << 16 | u64{rs1} << 24 |
+                            u64{rs2} << 32 | u64{rs3} << 40);
   }
   static FpArith unpack(i64 imm) {
     const u64 v = static_cast<u64>(imm);
-    return {static_cast<FpKind>(v & 0xff), (v >> 8 & 1) != 0, static_cast<u8>(v >> 16), static_cast<u8>(v >> 24),
-            static_cast<u8>(v >> 32), static_cast<u8>(v >> 40)};
+    return {static_cast<FpKind>(v & 0xff), (v >> 8 & 1) != 0,        static_cast<u8>(v >> 16),
+            static_cast<u8>(v >> 24),      static_cast<u8>(v >> 32), static_cast<u8>(v >> 40)};
   }
   bool writes_x() const { return kind >= FpKind::to_i32 && kind <= FpKind::le; }
   bool reads_x() const { return kind >= FpKind::from_i32 && kind <= FpKind::from_u64; }
@@ -63,24 +84,24 @@ struct FpArith {
 
 struct Inst {
   Ir op = Ir::constant;
-  u8 reg = 0;            // guest register
-  u8 size = 0;           // of a memory access, bytes
+  u8 reg = 0;   // guest register
+  u8 size = 0;  // of a memory access, bytes
   bool is_signed = false;
-  u16 guest = 0;         // index of the guest instruction in its block
+  u16 guest = 0;  // index of the guest instruction in its block
   u32 a = kNoValue, b = kNoValue, c = kNoValue;
   i64 imm = 0;
 };
 
 // What leaves the block. `value` is an operand in the block.
 enum class Exit : u8 {
-  jump,       // to taken
-  branch,     // value ? taken : next
-  call,       // of the code at `target` (window offset); it returns to `next`
-  call_value, // of the code at the address `value`
-  go,         // to the code at `target`, outside of the region
-  go_value,   // to the code at the address `value`
-  ret,        // as go_value, by a return: the caller is expected there
-  interpret,  // the instruction at `target` is the interpreter's
+  jump,        // to taken
+  branch,      // value ? taken : next
+  call,        // of the code at `target` (window offset); it returns to `next`
+  call_value,  // of the code at the address `value`
+  go,          // to the code at `target`, outside of the region
+  go_value,    // to the code at the address `value`
+  ret,         // as go_value, by a return: the caller is expected there
+  interpret,   // the instruction at `target` is the interpreter's
 };
 
 inline constexpr u32 kNoBlock = ~u32{0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From guest instructions to operations, by running the instructions' own definitions (isa/semantics) with a context whose
-// values are names of operations. What has no definition in those terms (most floating point, atomics, CSRs) becomes
-// fp_arith or execute.
+// From guest instructions to operations, by running the instructions' own definitions (isa/semantics) with a context
+// whose values are names of operations. What has no definition in those terms (most floating point, atomics, CSRs)
+// becomes fp_arith or execute.
 #include "base/bits.h"
 #include "isa/semantics/integer.h"
 #include "jit/region.h"
@@ -104,7 +104,8 @@ struct Lift {
   Val popcount(Val a) { return unary(Ir::popcount, a); }
   // Swaps neighbours of ever larger size.
   Val byteswap(Val a) {
-    for (const auto& [mask, by] : {std::pair{u64{0x00ff'00ff'00ff'00ff}, u64{8}}, std::pair{u64{0x0000'ffff'0000'ffff}, u64{16}}}) {
+    for (const auto& [mask, by] :
+         {std::pair{u64{0x00ff'00ff'00ff'00ff}, u64{8}}, std::pair{u64{0x0000'ffff'0000'ffff}, u64{16}}}) {
       Val high = shr(a, constant(by)) & constant(mask);
       Val low = shl(a & constant(mask), constant(by));
       a = high | low;
@@ -112,9 +113,8 @@ struct Lift {
     return rotl(a, constant(32));
   }
   Val or_combine_bytes(Val a) {
-    for (const auto& [by, mask] :
-         {std::pair{u64{4}, u64{0x0f0f'0f0f'0f0f'0f0f}}, std::pair{u64{2}, u64{0x0303'0303'0303'0303}},
-          std::pair{u64{1}, ~u64{0}}}) {
+    for (const auto& [by, mask] : {std::pair{u64{4}, u64{0x0f0f'0f0f'0f0f'0f0f}},
+                                   std::pair{u64{2}, u64{0x0303'0303'0303'0303}}, std::pair{u64{1}, ~u64{0}}}) {
       Val moved = shr(a, constant(by)) & constant(mask);
       a = a | moved;
     }
@@ -122,8 +122,9 @@ struct Lift {
   }
   template <class T>
   Loaded load(Val address) {
-    return {true, value(builder.emit(
-                      {.op = Ir::load, .size = sizeof(T), .is_signed = std::is_signed_v<T>, .a = address.id}))};
+    return {
+        true,
+        value(builder.emit({.op = Ir::load, .size = sizeof(T), .is_signed = std::is_signed_v<T>, .a = address.id}))};
   }
   template <class T>
   bool store(Val address, Val v) {
@@ -210,14 +211,22 @@ class Lifter {
     const bool nearest = insn.rm() == 0 || insn.rm() == 7;
     const bool rounds = insn.rm() <= 4 || insn.rm() == 7;  // the others are reserved
     switch (decoded.op) {
-#define HW_LIFT(name) \
-  case Op::name: semantics::name(c); return;
+#define HW_LIFT(name)   \
+  case Op::name:        \
+    semantics::name(c); \
+    return;
 #include "jit/lifted.inc"
 #undef HW_LIFT
       case Op::fence: builder_.emit({.op = Ir::fence}); return;
 
-      case Op::fld: ready_for_fp(); c.fd(c.load<u64>(c.rs1() + c.imm()).v); return;
-      case Op::flw: ready_for_fp(); c.fd(c.box32(c.load<u32>(c.rs1() + c.imm()).v)); return;
+      case Op::fld:
+        ready_for_fp();
+        c.fd(c.load<u64>(c.rs1() + c.imm()).v);
+        return;
+      case Op::flw:
+        ready_for_fp();
+        c.fd(c.box32(c.load<u32>(c.rs1() + c.imm()).v));
+        return;
       case Op::fsd: {
         ready_for_fp();
         Val address = c.rs1() + c.imm();
@@ -230,42 +239,116 @@ class Lifter {
         c.store<u32>(address, c.f(insn.rd));
         return;
       }
-      case Op::fsgnj_d: ready_for_fp(); sign_injection(c, Sign::copy, true); return;
-      case Op::fsgnjn_d: ready_for_fp(); sign_injection(c, Sign::negate, true); return;
-      case Op::fsgnjx_d: ready_for_fp(); sign_injection(c, Sign::exclusive, true); return;
-      case Op::fsgnj_s: ready_for_fp(); sign_injection(c, Sign::copy, false); return;
-      case Op::fsgnjn_s: ready_for_fp(); sign_injection(c, Sign::negate, false); return;
-      case Op::fsgnjx_s: ready_for_fp(); sign_injection(c, Sign::exclusive, false); return;
-      case Op::fmv_x_d: ready_for_fp(); c.rd(c.f(insn.rs1)); return;
-      case Op::fmv_x_w: ready_for_fp(); c.rd(c.sext32(c.f(insn.rs1))); return;
-      case Op::fmv_d_x: ready_for_fp(); c.fd(c.rs1()); return;
-      case Op::fmv_w_x: ready_for_fp(); c.fd(c.box32(c.rs1())); return;
+      case Op::fsgnj_d:
+        ready_for_fp();
+        sign_injection(c, Sign::copy, true);
+        return;
+      case Op::fsgnjn_d:
+        ready_for_fp();
+        sign_injection(c, Sign::negate, true);
+        return;
+      case Op::fsgnjx_d:
+        ready_for_fp();
+        sign_injection(c, Sign::exclusive, true);
+        return;
+      case Op::fsgnj_s:
+        ready_for_fp();
+        sign_injection(c, Sign::copy, false);
+        return;
+      case Op::fsgnjn_s:
+        ready_for_fp();
+        sign_injection(c, Sign::negate, false);
+        return;
+      case Op::fsgnjx_s:
+        ready_for_fp();
+        sign_injection(c, Sign::exclusive, false);
+        return;
+      case Op::fmv_x_d:
+        ready_for_fp();
+        c.rd(c.f(insn.rs1));
+        return;
+      case Op::fmv_x_w:
+        ready_for_fp();
+        c.rd(c.sext32(c.f(insn.rs1)));
+        return;
+      case Op::fmv_d_x:
+        ready_for_fp();
+        c.fd(c.rs1());
+        return;
+      case Op::fmv_w_x:
+        ready_for_fp();
+        c.fd(c.box32(c.rs1()));
+        return;
 
-      case Op::fadd_d: if (nearest) return arith(insn, FpKind::add, true); break;
-      case Op::fsub_d: if (nearest) return arith(insn, FpKind::sub, true); break;
-      case Op::fmul_d: if (nearest) return arith(insn, FpKind::mul, true); break;
-      case Op::fdiv_d: if (nearest) return arith(insn, FpKind::div, true); break;
-      case Op::fsqrt_d: if (nearest) return arith(insn, FpKind::sqrt, true); break;
-      case Op::fadd_s: if (nearest) return arith(insn, FpKind::add, false); break;
-      case Op::fsub_s: if (nearest) return arith(insn, FpKind::sub, false); break;
-      case Op::fmul_s: if (nearest) return arith(insn, FpKind::mul, false); break;
-      case Op::fdiv_s: if (nearest) return arith(insn, FpKind::div, false); break;
-      case Op::fsqrt_s: if (nearest) return arith(insn, FpKind::sqrt, false); break;
-      case Op::fmadd_d: if (nearest && fma_) return arith(insn, FpKind::madd, true); break;
-      case Op::fmsub_d: if (nearest && fma_) return arith(insn, FpKind::msub, true); break;
-      case Op::fnmsub_d: if (nearest && fma_) return arith(insn, FpKind::nmsub, true); break;
-      case Op::fnmadd_d: if (nearest && fma_) return arith(insn, FpKind::nmadd, true); break;
-      case Op::fcvt_d_w: if (rounds) return arith(insn, FpKind::from_i32, true); break;
-      case Op::fcvt_d_wu: if (rounds) return arith(insn, FpKind::from_u32, true); break;
-      case Op::fcvt_d_l: if (nearest) return arith(insn, FpKind::from_i64, true); break;
-      case Op::fcvt_d_lu: if (nearest) return arith(insn, FpKind::from_u64, true); break;
-      case Op::fcvt_w_d: if (insn.rm() == 1) return arith(insn, FpKind::to_i32, true); break;
-      case Op::fcvt_l_d: if (insn.rm() == 1) return arith(insn, FpKind::to_i64, true); break;
+      case Op::fadd_d:
+        if (nearest) return arith(insn, FpKind::add, true);
+        break;
+      case Op::fsub_d:
+        if (nearest) return arith(insn, FpKind::sub, true);
+        break;
+      case Op::fmul_d:
+        if (nearest) return arith(insn, FpKind::mul, true);
+        break;
+      case Op::fdiv_d:
+        if (nearest) return arith(insn, FpKind::div, true);
+        break;
+      case Op::fsqrt_d:
+        if (nearest) return arith(insn, FpKind::sqrt, true);
+        break;
+      case Op::fadd_s:
+        if (nearest) return arith(insn, FpKind::add, false);
+        break;
+      case Op::fsub_s:
+        if (nearest) return arith(insn, FpKind::sub, false);
+        break;
+      case Op::fmul_s:
+        if (nearest) return arith(insn, FpKind::mul, false);
+        break;
+      case Op::fdiv_s:
+        if (nearest) return arith(insn, FpKind::div, false);
+        break;
+      case Op::fsqrt_s:
+        if (nearest) return arith(insn, FpKind::sqrt, false);
+        break;
+      case Op::fmadd_d:
+        if (nearest && fma_) return arith(insn, FpKind::madd, true);
+        break;
+      case Op::fmsub_d:
+        if (nearest && fma_) return arith(insn, FpKind::msub, true);
+        break;
+      case Op::fnmsub_d:
+        if (nearest && fma_) return arith(insn, FpKind::nmsub, true);
+        break;
+      case Op::fnmadd_d:
+        if (nearest && fma_) return arith(insn, FpKind::nmadd, true);
+        break;
+      case Op::fcvt_d_w:
+        if (rounds) return arith(insn, FpKind::from_i32, true);
+        break;
+      case Op::fcvt_d_wu:
+        if (rounds) return arith(insn, FpKind::from_u32, true);
+        break;
+      case Op::fcvt_d_l:
+        if (nearest) return arith(insn, FpKind::from_i64, true);
+        break;
+      case Op::fcvt_d_lu:
+        if (nearest) return arith(insn, FpKind::from_u64, true);
+        break;
+      case Op::fcvt_w_d:
+        if (insn.rm() == 1) return arith(insn, FpKind::to_i32, true);
+        break;
+      case Op::fcvt_l_d:
+        if (insn.rm() == 1) return arith(insn, FpKind::to_i64, true);
+        break;
       case Op::feq_d: return arith(insn, FpKind::eq, true);
       case Op::flt_d: return arith(insn, FpKind::lt, true);
       case Op::fle_d: return arith(insn, FpKind::le, true);
-      case Op::fcvt_d_s: if (rounds) return arith(insn, FpKind::to_double, true); break;
-      case Op::fcvt_s_d: if (nearest) return arith(insn, FpKind::to_single, true); break;
+      case Op::fcvt_d_s:
+        if (rounds) return arith(insn, FpKind::to_double, true);
+        break;
+      case Op::fcvt_s_d:
+        if (nearest) return arith(insn, FpKind::to_single, true);
+        break;
       default: break;
     }
     execute(guest);

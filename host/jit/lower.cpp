@@ -11,10 +11,11 @@
 //   says where, and how many instructions of its block did not happen. All registers that the region writes are stored,
 //   the budget gets back what did not happen, and the result is odd.
 //
-// One such exit for the whole function keeps the code of each access small: a miss costs an assignment and a jump there.
+// One such exit for the whole function keeps the code of each access small: a miss costs an assignment and a jump
+// there.
 //
-// The budget is checked where a cycle can close: at entries, at loop headers and behind calls. At each such place it must
-// last for the longest way to the next one, so that between them nothing has to be checked; where it does not, the
+// The budget is checked where a cycle can close: at entries, at loop headers and behind calls. At each such place it
+// must last for the longest way to the next one, so that between them nothing has to be checked; where it does not, the
 // interpreter goes on to the exact instruction.
 #include "jit/lower.h"
 
@@ -45,9 +46,9 @@ constexpr u32 kFrameBytes = 160;    // an engine's own part of a frame, and the 
 struct Shared {
   const Target& target;
   u32 region_type;
-  u32 execute_type, execute;  // imported
-  u32 mulhu;                  // of this module
-  u32 go;                     // of this module: to any address
+  u32 execute_type, execute;     // imported
+  u32 mulhu;                     // of this module
+  u32 go;                        // of this module: to any address
   std::map<i32, u32> functions;  // by window offset of the entry
 };
 
@@ -82,8 +83,10 @@ Operands operands_of(const GuestInsn& guest) {
   const u32 sources[3] = {insn.rs1, store ? u32{insn.rd} : u32{insn.rs2()}, insn.rs3()};
   u32 index = 0;
   for (const char* letter = of.operands + 1; *letter != 0 && index < 3; letter++) {
-    if (*letter == 'x') result.x |= 1u << (sources[index++] & 31);
-    else if (*letter == 'f') result.f |= 1u << (sources[index++] & 31);
+    if (*letter == 'x')
+      result.x |= 1u << (sources[index++] & 31);
+    else if (*letter == 'f')
+      result.f |= 1u << (sources[index++] & 31);
   }
   // amocas compares with rd.
   if (result.rd_x) result.x |= 1u << insn.rd;
@@ -658,8 +661,8 @@ class FunctionLowering {
       u32 where = i;
       // All uses; a delayed user makes it where it is made itself.
       for (u32 j = i + 1; j <= last_use_[i]; j++) {
-        const bool user = j == count ? block.end.value == i
-                                     : block.code[j].a == i || block.code[j].b == i || block.code[j].c == i;
+        const bool user =
+            j == count ? block.end.value == i : block.code[j].a == i || block.code[j].b == i || block.code[j].c == i;
         if (user) where = std::max(where, j == count ? j : made_at_[j]);
       }
       bool safe = true;
@@ -741,7 +744,8 @@ class FunctionLowering {
     return count;
   }
 
-  // One probe for all of them. Where it fails (a page border, a miss, a misaligned base) the full context executes each.
+  // One probe for all of them. Where it fails (a page border, a miss, a misaligned base) the full context executes
+  // each.
   void group(const Block& block, u32 first, u32 count) {
     std::vector<PlainAccess> accesses;
     for (u32 i = 0; i < count; i++) accesses.push_back(*plain_access(block.guest[first + i]));
@@ -791,7 +795,8 @@ class FunctionLowering {
           code_.get(x_local_[each.data]);
         code_.memory(each.is_float ? op::kF64Store : store_opcode(each.size), align_of(each.size), offset);
       } else {
-        code_.memory(each.is_float ? op::kF64Load : load_opcode(each.size, each.is_signed), align_of(each.size), offset);
+        code_.memory(each.is_float ? op::kF64Load : load_opcode(each.size, each.is_signed), align_of(each.size),
+                     offset);
         if (each.is_float)
           code_.set(f_local_[each.data]);
         else if (each.data == 0)
@@ -1077,8 +1082,8 @@ class FunctionLowering {
     code_.close();
   }
 
-  // Floating-point arithmetic with the engine's own, where its result and flags are known to be the guest's: rounding to
-  // nearest, the inexact flag set already, and a result that is neither tiny, infinite, zero nor NaN.
+  // Floating-point arithmetic with the engine's own, where its result and flags are known to be the guest's: rounding
+  // to nearest, the inexact flag set already, and a result that is neither tiny, infinite, zero nor NaN.
   void arithmetic(const Inst& inst) {
     const FpArith fp = FpArith::unpack(inst.imm);
     const u32 done = code_.open(op::kBlock);
@@ -1314,8 +1319,8 @@ class FunctionLowering {
   FlowGraph graph_;
   Code code_;
   Used used_;
-  std::vector<bool> checked_;   // by block
-  std::vector<u32> longest_;    // by block: instructions to the next check
+  std::vector<bool> checked_;  // by block
+  std::vector<u32> longest_;   // by block: instructions to the next check
   std::vector<Registers> x_in_, f_in_;
   u32 x_local_[32] = {}, f_local_[32] = {};
   u32 budget_ = 0, site_ = 0, va_ = 0, x_ = 0, result_ = 0, route_ = 0, fp_temporary_ = kNoValue;

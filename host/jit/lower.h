@@ -42,9 +42,9 @@ struct EmittedModule {
   u32 instructions = 0;  // guest's
 };
 
-// `slot`: table slot of the first region; the others follow. Calls between the regions are direct. Every function has the
-// type (state, pc, read table, write table, stack left) -> pc. An even result is where the guest goes on; an odd one, less
-// one, is the instruction at which the interpreter has to go on, and nothing of it has happened.
+// `slot`: table slot of the first region; the others follow. Calls between the regions are direct. Every function has
+// the type (state, pc, read table, write table, stack left) -> pc. An even result is where the guest goes on; an odd
+// one, less one, is the instruction at which the interpreter has to go on, and nothing of it has happened.
 EmittedModule lower(const std::vector<Region>& regions, u32 slot, const Target& target);
 
 }  // namespace hartwood::jit

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Region discovery: which guest instructions are compiled together. From an entry, control is followed through branches
-// and direct jumps, and past calls to their return points, until it leaves the window or the region is large enough. What
-// lies beyond is reached by leaving the region.
+// and direct jumps, and past calls to their return points, until it leaves the window or the region is large enough.
+// What lies beyond is reached by leaving the region.
 #pragma once
 
 #include "isa/isa.h"
@@ -17,11 +17,11 @@ struct RegionLimits {
 
 // How an instruction passes control on.
 enum class Flow : u8 {
-  next,       // to the one behind it
-  branch,     // there or to the one behind it
-  jump,       // a direct jump without link
-  call,       // a direct jump with link
-  jump_value, // an indirect jump
+  next,        // to the one behind it
+  branch,      // there or to the one behind it
+  jump,        // a direct jump without link
+  call,        // a direct jump with link
+  jump_value,  // an indirect jump
   call_value,
   ret,        // an indirect jump by the link register
   interpret,  // not for compiled code: traps, returns from traps, fences of translation

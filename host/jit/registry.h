@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // All compiled modules of a machine, and the requests for more: what harts and compiler workers share. Any thread; one
-// lock, taken only when a hart looks for code that its jump cache does not have, when it asks for some, and by compilers.
+// lock, taken only when a hart looks for code that its jump cache does not have, when it asks for some, and by
+// compilers.
 //
-// Life of a module. A hart asks for the code at a hot place: it says which RAM pages lie around it. A compiler takes the
-// request, copies the pages, translates, and publishes the module with the bytes that it was made from. Each hart then
-// gets the engine's module by message, instantiates it and says so (installed()); before that the hart does not find it.
+// Life of a module. A hart asks for the code at a hot place: it says which RAM pages lie around it. A compiler takes
+// the request, copies the pages, translates, and publishes the module with the bytes that it was made from. Each hart
+// then gets the engine's module by message, instantiates it and says so (installed()); before that the hart does not
+// find it.
 //
 // Validity. A module is right for a hart as long as the pages around the place map to the same RAM pages and these hold
-// the same bytes. Both are looked at when the hart finds the module, once for each of the hart's contexts and epochs (see
-// hart_code.h); an epoch ends with FENCE.I, as the architecture has it. So nobody has to be told that a page was written,
-// by whomever: what is found is right, whether the page was dirtied while it was compiled, by a device, through another
-// virtual address or with other code since. A module whose bytes differ is dead: no hart finds it any more.
+// the same bytes. Both are looked at when the hart finds the module, once for each of the hart's contexts and epochs
+// (see hart_code.h); an epoch ends with FENCE.I, as the architecture has it. So nobody has to be told that a page was
+// written, by whomever: what is found is right, whether the page was dirtied while it was compiled, by a device,
+// through another virtual address or with other code since. A module whose bytes differ is dead: no hart finds it any
+// more.
 //
 // Eviction. Dead modules, and when the budget of bytes is used up those that were not found for long, are dropped: the
-// compiler posts that to every hart; a hart does it between runs, when none of its frames can be inside, and acknowledges.
-// Only when all have, the table slots are used again.
+// compiler posts that to every hart; a hart does it between runs, when none of its frames can be inside, and
+// acknowledges. Only when all have, the table slots are used again.
 #pragma once
 
 #include <array>
@@ -34,27 +37,27 @@ namespace hartwood::jit {
 inline constexpr u32 kTableSlots = 65536;
 
 struct Request {
-  u32 entry = 0;                         // window offset
-  std::array<u64, kWindowPages> pages;   // RAM page numbers, kNoPage where nothing executable is mapped
+  u32 entry = 0;                        // window offset
+  std::array<u64, kWindowPages> pages;  // RAM page numbers, kNoPage where nothing executable is mapped
 };
 
 struct CompiledModule {
   u32 id = 0;
-  u32 slot = 0;   // first
+  u32 slot = 0;  // first
   u32 slots = 0;
-  std::array<u64, kWindowPages> pages;   // kNoPage: nothing of it is used
+  std::array<u64, kWindowPages> pages;  // kNoPage: nothing of it is used
   struct Range {
     u32 offset, bytes;
   };
-  std::vector<Range> ranges;     // of the window, that were translated
-  std::vector<u8> source;        // their bytes, one after the other
-  std::vector<u32> entries;      // window offsets, by slot
+  std::vector<Range> ranges;  // of the window, that were translated
+  std::vector<u8> source;     // their bytes, one after the other
+  std::vector<u32> entries;   // window offsets, by slot
   u32 emitted_bytes = 0;
-  Atomic<u32> installed{0};      // bit per hart
+  Atomic<u32> installed{0};  // bit per hart
   Atomic<u32> dead{0};
-  u32 last_found = 0;            // Registry::now() when a hart found it last
+  u32 last_found = 0;  // Registry::now() when a hart found it last
   bool dropping = false;
-  u32 forgotten = 0;             // bit per hart that acknowledged the drop
+  u32 forgotten = 0;  // bit per hart that acknowledged the drop
 };
 
 class Registry {
@@ -93,8 +96,8 @@ class Registry {
   void dropped(u32 hart, u32 id);
 
   // ---- compilers
-  // Takes a request. False: none. `seen`: window offsets of all places in its pages that were asked for so far, which is
-  // where control was seen to jump to.
+  // Takes a request. False: none. `seen`: window offsets of all places in its pages that were asked for so far, which
+  // is where control was seen to jump to.
   bool take(Request& request, std::vector<u32>& seen);
   // Reserves slots; 0: none are free.
   u32 allocate_slots(u32 count);

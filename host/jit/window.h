@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the compiler sees of the guest: a run of pages that follow each other in virtual addresses around a hot place, each
-// with the RAM page it maps to, and a copy of their bytes. The copy is what gets translated; a hart compares it with RAM
-// before it runs the result, so it does not matter whether a page was written while it was copied.
+// What the compiler sees of the guest: a run of pages that follow each other in virtual addresses around a hot place,
+// each with the RAM page it maps to, and a copy of their bytes. The copy is what gets translated; a hart compares it
+// with RAM before it runs the result, so it does not matter whether a page was written while it was copied.
 #pragma once
 
 #include <array>

@@ -20,8 +20,8 @@
 #include "devices/virtio/mmio_transport.h"
 #include "devices/virtio/rng.h"
 #include "hart/hart.h"
-#include "machine/config.h"
 #include "machine/compiler_tier.h"
+#include "machine/config.h"
 #include "machine/parts.h"
 #include "sbi/sbi.h"
 
