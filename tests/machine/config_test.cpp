@@ -92,7 +92,7 @@ TEST(Config, MistakesAreNamed) {
       {R"({"harts": 1e400})", "no JSON"},
       {R"({"harts": "2"})", "not \"2\""},
       {R"({"harts": null})", "not null"},
-      {R"({"hart": 2})", "unknown key \"hart\"; known are append, console"},
+      {R"({"hart": 2})", "unknown key \"hart\"; known are append, compiler, compiler_eager, console"},
       {R"({"harts": 1, "harts": 2})", "the key \"harts\" twice"},
       {R"({"memory": 100})", "memory has to be 64, 128, 256, 512, 1024 or 2048 MiB"},
       {R"({"memory": "lots"})", "not \"lots\""},
