@@ -12,7 +12,7 @@ import { buildDir, execute, root, runMain, UserError } from '../../tools/lib/pro
 const here = join(root, 'tests/mutations');
 const testSources = ['tests/shm/attention_native_test.cpp', 'tests/machine/programs_seeds_native_test.cpp', 'tests/machine/parts_native_test.cpp'];
 // In the order of the layers, highest first.
-const layers = ['machine', 'debug', 'boot', 'sbi', 'devices', 'hart', 'memory', 'fdt', 'isa', 'shm', 'base'];
+const layers = ['machine', 'debug', 'boot', 'sbi', 'devices', 'jit', 'wasm', 'hart', 'memory', 'fdt', 'isa', 'shm', 'base'];
 const secondsToRun = 120;
 
 const googletest = '/usr/src/googletest/googletest/include';
