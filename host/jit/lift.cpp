@@ -90,10 +90,17 @@ struct Lift {
   }
   Val mulh_uu(Val a, Val b) { return binary(Ir::mulh_uu, a, b); }
   // The unsigned product's high half, less what the negative operands' weights added.
-  Val mulh_su(Val a, Val b) { return mulh_uu(a, b) - (sar(a, constant(63)) & b); }
+  Val mulh_su(Val a, Val b) {
+    Val product = mulh_uu(a, b);
+    Val sign = sar(a, constant(63));
+    Val excess = sign & b;
+    return product - excess;
+  }
   Val mulh_ss(Val a, Val b) {
     Val half = mulh_su(a, b);
-    return half - (sar(b, constant(63)) & a);
+    Val sign = sar(b, constant(63));
+    Val excess = sign & a;
+    return half - excess;
   }
   Val div_u(Val a, Val b) { return binary(Ir::div_u, a, b); }
   Val rem_u(Val a, Val b) { return binary(Ir::rem_u, a, b); }
@@ -106,8 +113,10 @@ struct Lift {
   Val byteswap(Val a) {
     for (const auto& [mask, by] :
          {std::pair{u64{0x00ff'00ff'00ff'00ff}, u64{8}}, std::pair{u64{0x0000'ffff'0000'ffff}, u64{16}}}) {
-      Val high = shr(a, constant(by)) & constant(mask);
-      Val low = shl(a & constant(mask), constant(by));
+      Val moved = shr(a, constant(by));
+      Val high = moved & constant(mask);
+      Val kept = a & constant(mask);
+      Val low = shl(kept, constant(by));
       a = high | low;
     }
     return rotl(a, constant(32));
@@ -115,10 +124,12 @@ struct Lift {
   Val or_combine_bytes(Val a) {
     for (const auto& [by, mask] : {std::pair{u64{4}, u64{0x0f0f'0f0f'0f0f'0f0f}},
                                    std::pair{u64{2}, u64{0x0303'0303'0303'0303}}, std::pair{u64{1}, ~u64{0}}}) {
-      Val moved = shr(a, constant(by)) & constant(mask);
-      a = a | moved;
+      Val moved = shr(a, constant(by));
+      Val masked = moved & constant(mask);
+      a = a | masked;
     }
-    return (a & constant(0x0101'0101'0101'0101)) * constant(0xff);
+    Val bits = a & constant(0x0101'0101'0101'0101);
+    return bits * constant(0xff);
   }
   template <class T>
   Loaded load(Val address) {
@@ -141,8 +152,10 @@ struct Lift {
   Val box32(Val v) { return v | constant(0xffff'ffff'0000'0000); }
   // [unpriv: NaN Boxing of Narrower Values]
   Val unbox32(Val v) {
-    Condition boxed = eq(shr(v, constant(32)), constant(0xffff'ffff));
-    return select(boxed, zext32(v), constant(0x7fc0'0000));
+    Val high = shr(v, constant(32));
+    Condition boxed = eq(high, constant(0xffff'ffff));
+    Val low = zext32(v);
+    return select(boxed, low, constant(0x7fc0'0000));
   }
 };
 
@@ -154,12 +167,19 @@ Val operator|(Val a, Val b) { return a.lift->binary(Ir::bit_or, a, b); }
 Val operator^(Val a, Val b) { return a.lift->binary(Ir::bit_xor, a, b); }
 Val operator~(Val a) { return a ^ a.lift->constant(~u64{0}); }
 
+// Of a load or store.
+Val address(Lift& c) {
+  Val base = c.rs1();
+  return base + c.imm();
+}
+
 enum class Sign : u8 { copy, negate, exclusive };
 
 // FSGNJ and its relatives in both widths. [unpriv: Floating-Point Conversion and Move Instructions]
 void sign_injection(Lift& c, Sign how, bool is_double) {
   const u64 sign = is_double ? u64{1} << 63 : u64{1} << 31;
-  Val a = c.f(c.insn.rs1), b = c.f(c.insn.rs2());
+  Val a = c.f(c.insn.rs1);
+  Val b = c.f(c.insn.rs2());
   if (!is_double) {
     a = c.unbox32(a);
     b = c.unbox32(b);
@@ -170,7 +190,8 @@ void sign_injection(Lift& c, Sign how, bool is_double) {
     result = a ^ other;
   } else {
     if (how == Sign::negate) b = ~b;
-    Val rest = a & c.constant(~sign), from = b & c.constant(sign);
+    Val rest = a & c.constant(~sign);
+    Val from = b & c.constant(sign);
     result = rest | from;
   }
   c.fd(is_double ? result : c.box32(result));
@@ -221,22 +242,22 @@ class Lifter {
 
       case Op::fld:
         ready_for_fp();
-        c.fd(c.load<u64>(c.rs1() + c.imm()).v);
+        c.fd(c.load<u64>(address(c)).v);
         return;
       case Op::flw:
         ready_for_fp();
-        c.fd(c.box32(c.load<u32>(c.rs1() + c.imm()).v));
+        c.fd(c.box32(c.load<u32>(address(c)).v));
         return;
       case Op::fsd: {
         ready_for_fp();
-        Val address = c.rs1() + c.imm();
-        c.store<u64>(address, c.f(insn.rd));
+        Val to = address(c);
+        c.store<u64>(to, c.f(insn.rd));
         return;
       }
       case Op::fsw: {
         ready_for_fp();
-        Val address = c.rs1() + c.imm();
-        c.store<u32>(address, c.f(insn.rd));
+        Val to = address(c);
+        c.store<u32>(to, c.f(insn.rd));
         return;
       }
       case Op::fsgnj_d:

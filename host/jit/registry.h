@@ -84,7 +84,7 @@ class Registry {
           same = page_at(static_cast<i32>(i) - static_cast<i32>(home)) == module.pages[i];
       }
       if (!same) continue;
-      module.last_found = now_++;
+      module.last_found = ++now_;
       entry = at->second.entry;
       return &module;
     }

@@ -20,7 +20,8 @@ using fp::F64;
 template <class T, class F, class C>
 [[gnu::always_inline]] inline bool fp_load(C& c) {
   if (!c.fp_begin()) return false;
-  auto loaded = c.template load<T>(c.rs1() + c.imm());
+  auto base = c.rs1();
+  auto loaded = c.template load<T>(base + c.imm());
   if (!loaded.ok) [[unlikely]]
     return false;
   return c.template fd<F>(static_cast<fp::BitsOf<F>>(loaded.v));
@@ -28,7 +29,8 @@ template <class T, class F, class C>
 template <class T, class C>
 [[gnu::always_inline]] inline bool fp_store(C& c) {
   if (!c.fp_begin()) return false;
-  return c.template store<T>(c.rs1() + c.imm(), c.store_fs2());
+  auto base = c.rs1();
+  return c.template store<T>(base + c.imm(), c.store_fs2());
 }
 // Two operands and a rounding mode.
 template <class F, class C, class Fn>

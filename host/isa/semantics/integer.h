@@ -27,8 +27,8 @@ namespace hartwood::semantics {
 // RV64I
 HW_DEFINE(lui)   { return c.rd(c.imm()); }
 HW_DEFINE(auipc) { auto pc = c.pc(); auto imm = c.imm(); return c.rd(pc + imm); }
-HW_DEFINE(jal)   { auto target = c.pc() + c.imm(); c.rd(c.link()); return c.jump(target); }
-HW_DEFINE(jalr)  { auto base = c.rs1(); auto target = (base + c.imm()) & c.constant(~u64{1}); c.rd(c.link()); return c.jump(target); }
+HW_DEFINE(jal)   { auto pc = c.pc(); auto target = pc + c.imm(); c.rd(c.link()); return c.jump(target); }
+HW_DEFINE(jalr)  { auto base = c.rs1(); auto sum = base + c.imm(); auto target = sum & c.constant(~u64{1}); c.rd(c.link()); return c.jump(target); }
 HW_DEFINE(beq)   { auto a = c.rs1(); auto b = c.branch_rs2(); return c.branch(c.eq(a, b)); }
 HW_DEFINE(bne)   { auto a = c.rs1(); auto b = c.branch_rs2(); return c.branch(c.ne(a, b)); }
 HW_DEFINE(blt)   { auto a = c.rs1(); auto b = c.branch_rs2(); return c.branch(c.lt_s(a, b)); }
@@ -38,15 +38,18 @@ HW_DEFINE(bgeu)  { auto a = c.rs1(); auto b = c.branch_rs2(); return c.branch(c.
 
 template <class T, class C>
 [[gnu::always_inline]] inline bool load_as(C& c) {
-  auto address = c.rs1() + c.imm();
+  auto base = c.rs1();
+  auto address = base + c.imm();
   auto loaded = c.template load<T>(address);
   if (!loaded.ok) [[unlikely]] return false;
   return c.rd(loaded.v);
 }
 template <class T, class C>
 [[gnu::always_inline]] inline bool store_as(C& c) {
-  auto address = c.rs1() + c.imm();
-  return c.template store<T>(address, c.store_rs2());
+  auto base = c.rs1();
+  auto address = base + c.imm();
+  auto value = c.store_rs2();
+  return c.template store<T>(address, value);
 }
 HW_DEFINE(lb)  { return load_as<i8>(c); }
 HW_DEFINE(lh)  { return load_as<i16>(c); }
@@ -99,10 +102,10 @@ HW_DEFINE(divu)   { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.div_u(a, b
 HW_DEFINE(rem)    { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.rem_s(a, b)); }
 HW_DEFINE(remu)   { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.rem_u(a, b)); }
 HW_DEFINE(mulw)   { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.sext32(a * b)); }
-HW_DEFINE(divw)   { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.sext32(c.div_s(c.sext32(a), c.sext32(b)))); }
-HW_DEFINE(divuw)  { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.sext32(c.div_u(c.zext32(a), c.zext32(b)))); }
-HW_DEFINE(remw)   { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.sext32(c.rem_s(c.sext32(a), c.sext32(b)))); }
-HW_DEFINE(remuw)  { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.sext32(c.rem_u(c.zext32(a), c.zext32(b)))); }
+HW_DEFINE(divw)   { auto a = c.rs1(); auto b = c.rs2(); auto x = c.sext32(a); auto y = c.sext32(b); return c.rd(c.sext32(c.div_s(x, y))); }
+HW_DEFINE(divuw)  { auto a = c.rs1(); auto b = c.rs2(); auto x = c.zext32(a); auto y = c.zext32(b); return c.rd(c.sext32(c.div_u(x, y))); }
+HW_DEFINE(remw)   { auto a = c.rs1(); auto b = c.rs2(); auto x = c.sext32(a); auto y = c.sext32(b); return c.rd(c.sext32(c.rem_s(x, y))); }
+HW_DEFINE(remuw)  { auto a = c.rs1(); auto b = c.rs2(); auto x = c.zext32(a); auto y = c.zext32(b); return c.rd(c.sext32(c.rem_u(x, y))); }
 
 // Zba
 HW_DEFINE(sh1add)    { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.shl(a, c.constant(1)) + b); }
@@ -121,11 +124,11 @@ HW_DEFINE(xnor)   { auto a = c.rs1(); auto b = c.rs2(); return c.rd(~(a ^ b)); }
 HW_DEFINE(clz)    { auto a = c.rs1(); return c.rd(c.clz64(a)); }
 HW_DEFINE(ctz)    { auto a = c.rs1(); return c.rd(c.ctz64(a)); }
 HW_DEFINE(cpop)   { auto a = c.rs1(); return c.rd(c.popcount(a)); }
-HW_DEFINE(clzw)   { auto a = c.rs1(); return c.rd(c.clz64(c.zext32(a)) - c.constant(32)); }
+HW_DEFINE(clzw)   { auto a = c.rs1(); auto zeros = c.clz64(c.zext32(a)); return c.rd(zeros - c.constant(32)); }
 HW_DEFINE(ctzw)   { auto a = c.rs1(); return c.rd(c.ctz64(a | c.constant(u64{1} << 32))); }
 HW_DEFINE(cpopw)  { auto a = c.rs1(); return c.rd(c.popcount(c.zext32(a))); }
-HW_DEFINE(sext_b) { auto a = c.rs1(); return c.rd(c.sar(c.shl(a, c.constant(56)), c.constant(56))); }
-HW_DEFINE(sext_h) { auto a = c.rs1(); return c.rd(c.sar(c.shl(a, c.constant(48)), c.constant(48))); }
+HW_DEFINE(sext_b) { auto a = c.rs1(); auto high = c.shl(a, c.constant(56)); return c.rd(c.sar(high, c.constant(56))); }
+HW_DEFINE(sext_h) { auto a = c.rs1(); auto high = c.shl(a, c.constant(48)); return c.rd(c.sar(high, c.constant(48))); }
 HW_DEFINE(zext_h) { auto a = c.rs1(); return c.rd(a & c.constant(0xffff)); }
 HW_DEFINE(rev8)   { auto a = c.rs1(); return c.rd(c.byteswap(a)); }
 HW_DEFINE(orc_b)  { auto a = c.rs1(); return c.rd(c.or_combine_bytes(a)); }
@@ -145,21 +148,21 @@ HW_DEFINE(clmul)  { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.clmul_low(
 HW_DEFINE(clmulh) { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.clmul_high(a, b)); }
 HW_DEFINE(clmulr) { auto a = c.rs1(); auto b = c.rs2();
   auto high = c.clmul_high(a, b); auto low = c.clmul_low(a, b);
-  return c.rd(c.shl(high, c.constant(1)) | c.shr(low, c.constant(63))); }
+  auto upper = c.shl(high, c.constant(1)); auto lower = c.shr(low, c.constant(63)); return c.rd(upper | lower); }
 
 // Zbs
-HW_DEFINE(bclr)  { auto a = c.rs1(); auto b = c.rs2(); return c.rd(a & ~c.shl(c.constant(1), b)); }
-HW_DEFINE(bext)  { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.shr(a, b) & c.constant(1)); }
-HW_DEFINE(binv)  { auto a = c.rs1(); auto b = c.rs2(); return c.rd(a ^ c.shl(c.constant(1), b)); }
-HW_DEFINE(bset)  { auto a = c.rs1(); auto b = c.rs2(); return c.rd(a | c.shl(c.constant(1), b)); }
-HW_DEFINE(bclri) { auto a = c.rs1(); return c.rd(a & ~c.shl(c.constant(1), c.imm())); }
-HW_DEFINE(bexti) { auto a = c.rs1(); return c.rd(c.shr(a, c.imm()) & c.constant(1)); }
-HW_DEFINE(binvi) { auto a = c.rs1(); return c.rd(a ^ c.shl(c.constant(1), c.imm())); }
-HW_DEFINE(bseti) { auto a = c.rs1(); return c.rd(a | c.shl(c.constant(1), c.imm())); }
+HW_DEFINE(bclr)  { auto one = c.constant(1); auto a = c.rs1(); auto b = c.rs2(); return c.rd(a & ~c.shl(one, b)); }
+HW_DEFINE(bext)  { auto a = c.rs1(); auto b = c.rs2(); auto moved = c.shr(a, b); return c.rd(moved & c.constant(1)); }
+HW_DEFINE(binv)  { auto one = c.constant(1); auto a = c.rs1(); auto b = c.rs2(); return c.rd(a ^ c.shl(one, b)); }
+HW_DEFINE(bset)  { auto one = c.constant(1); auto a = c.rs1(); auto b = c.rs2(); return c.rd(a | c.shl(one, b)); }
+HW_DEFINE(bclri) { auto one = c.constant(1); auto a = c.rs1(); return c.rd(a & ~c.shl(one, c.imm())); }
+HW_DEFINE(bexti) { auto a = c.rs1(); auto moved = c.shr(a, c.imm()); return c.rd(moved & c.constant(1)); }
+HW_DEFINE(binvi) { auto one = c.constant(1); auto a = c.rs1(); return c.rd(a ^ c.shl(one, c.imm())); }
+HW_DEFINE(bseti) { auto one = c.constant(1); auto a = c.rs1(); return c.rd(a | c.shl(one, c.imm())); }
 
 // Zicond
-HW_DEFINE(czero_eqz) { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.select(c.eq(b, c.constant(0)), c.constant(0), a)); }
-HW_DEFINE(czero_nez) { auto a = c.rs1(); auto b = c.rs2(); return c.rd(c.select(c.ne(b, c.constant(0)), c.constant(0), a)); }
+HW_DEFINE(czero_eqz) { auto a = c.rs1(); auto b = c.rs2(); auto zero = c.constant(0); auto test = c.eq(b, zero); return c.rd(c.select(test, zero, a)); }
+HW_DEFINE(czero_nez) { auto a = c.rs1(); auto b = c.rs2(); auto zero = c.constant(0); auto test = c.ne(b, zero); return c.rd(c.select(test, zero, a)); }
 // clang-format on
 
 }  // namespace hartwood::semantics
