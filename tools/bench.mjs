@@ -48,13 +48,14 @@ const measures = {
   },
 
   async programs({ page, program, withPrograms, numbers, rounds, divisor, log }) {
-    const runs = { page: [], qemu: [], native: [] };
+    const runs = { page: [], interpreter: [], qemu: [], native: [] };
     for (let round = 0; round < rounds; round++) {
       log(`programs, round ${round + 1} of ${rounds}`);
       runs.page.push(await page.runPrograms(allPrograms, divisor));
+      runs.interpreter.push(await page.runPrograms(allPrograms, divisor, { compiler: false }));
       for (const kind of Object.keys(sides)) runs[kind].push(await program.runPrograms(kind, withPrograms, allPrograms, divisor));
     }
-    numbers.checkResults(runs, allPrograms, { page: 'the page', ...sides });
+    numbers.checkResults(runs, allPrograms, { page: 'the page', interpreter: 'the page without compiler', ...sides });
     return programRows(runs, numbers);
   },
 
@@ -118,15 +119,15 @@ function programRows(runs, { median, geometricMean, row }) {
   const rows = [];
   for (const [kind, names] of Object.entries(programs)) {
     for (const name of names) {
-      const speed = kind === 'system' ? '' : `, ${mips('page', name).toFixed(0)} MIPS; native ${mips('native', name).toFixed(0)} MIPS`;
+      const speed = kind === 'system' ? '' : `, ${mips('page', name).toFixed(0)}, ${mips('interpreter', name).toFixed(0)} and ${mips('native', name).toFixed(0)} MIPS`;
       rows.push(row('programs', `${kind} program ${name}, Chromium`, seconds('page', name) * 1000, {
         unit: 'ms', digits: 1, reference: seconds('qemu', name) * 1000,
         samples: Object.fromEntries(Object.entries(runs).map(([side, rounds]) => [side, rounds.map((round) => round.get(name).seconds)])),
-        note: `x ${ratio('page', name).toFixed(2)}; native x ${ratio('native', name).toFixed(2)}${speed}`,
+        note: `x ${ratio('page', name).toFixed(2)}; interpreted x ${ratio('interpreter', name).toFixed(2)}; native x ${ratio('native', name).toFixed(2)}${speed}`,
       }));
     }
   }
-  for (const [side, where, targets] of [['page', 'Chromium', { mips: 400, ratio: 2.2 }], ['native', 'native Hartwood', {}]]) {
+  for (const [side, where, targets] of [['page', 'Chromium', {}], ['interpreter', 'Chromium, interpreter', { mips: 400, ratio: 2.2 }], ['native', 'native Hartwood', {}]]) {
     rows.push(row('programs', `integer programs, MMU on, ${where}: speed`, geometricMean(programs.integer.map((name) => mips(side, name))),
       { unit: 'MIPS', target: targets.mips, atLeast: true, note: 'geometric mean' }));
     for (const [kind, names] of Object.entries(programs)) {

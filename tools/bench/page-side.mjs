@@ -74,13 +74,13 @@ export class PageSide {
    * Boots the archive with the guest's programs and calls body(run, page): run(command) types a command of tests/bench and
    * resolves to what it printed.
    */
-  async withGuest(harts, body) {
+  async withGuest(harts, body, { compiler = true } = {}) {
     const context = await this.newContext();
     await context.route('**/bench.cpio', (route) => route.fulfill({
       path: this.initrd, contentType: 'application/octet-stream', headers: { 'Cross-Origin-Resource-Policy': 'same-origin' },
     }));
     try {
-      return await this.atPrompt(`?harts=${harts}&initrd=bench.cpio`, (page) => body((command) => page.evaluate(async ([line, source, timeout]) => {
+      return await this.atPrompt(`?harts=${harts}&initrd=bench.cpio${compiler ? '' : '&compiler=off'}`, (page) => body((command) => page.evaluate(async ([line, source, timeout]) => {
         const { machine } = globalThis.hartwood;
         machine.console.write(line);
         return (await machine.waitFor(new RegExp(source), { timeout }))[0];
@@ -94,7 +94,7 @@ export class PageSide {
    * Map of program name to { seconds, result, instructions }, on one hart. Instructions are all that the machine retired
    * for that command, less what a command that does nothing takes.
    */
-  runPrograms(names, divisor) {
+  runPrograms(names, divisor, options) {
     return this.withGuest(1, async (run, page) => {
       const count = async () => {
         await page.waitForTimeout(sampleAge);
@@ -113,7 +113,7 @@ export class PageSide {
         results.set(name, { ...readResult(text), instructions: Math.max(instructions - overhead, 0) });
       }
       return results;
-    });
+    }, options);
   }
 
   /**
