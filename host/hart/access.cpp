@@ -74,7 +74,7 @@ void Hart::note_tohost(Pa pa) {
   parts_.memory.load(Pa(mailbox), value);
   if (value != 0) {
     parts_.host->tohost(value);
-    context_changed();
+    leave_ = true;
   }
 }
 

@@ -261,7 +261,9 @@ struct Eval : EvalArithmetic {
       if (!hart.write_csr(number, fresh)) return illegal();
     }
     if (reads) rd(old);
-    return hart.leave_ ? leave() : true;
+    const bool refetch = hart.refetch_;
+    hart.refetch_ = false;
+    return hart.leave_ || refetch ? leave() : true;
   }
   bool machine_return() {
     if (state.privilege != Privilege::machine) return illegal();

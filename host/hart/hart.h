@@ -96,8 +96,6 @@ class Hart final : public FenceTarget {
   // `visits`: jumps to a place between two questions whether there is code, 1 to 255.
   void use_translated(TranslatedCode* code, u8 visits = kCold);
   TranslatedCode::Window& window() { return window_; }
-  const u8* read_table() const { return loop_.read_table; }
-  const u8* write_table() const { return loop_.write_table; }
   bool must_leave() const { return leave_; }
   // The RAM page that fetches from `va` come from in the current mode, or kNoCodePage. Changes nothing.
   static constexpr u8 kCold = 24;
@@ -186,7 +184,8 @@ class Hart final : public FenceTarget {
   u64 supervisor_interrupts() const { return state_.mideleg; }
   bool stimecmp_enabled() const { return state_.menvcfg >> 63; }
 
-  void context_changed() { leave_ = true; }  // translation context, interrupt enables or lines: look again
+  // Translation context, interrupt enables or lines have changed: other tables, and perhaps an interrupt to take.
+  void context_changed();
   void sync_retired(u32 budget) { state_.retired = end_ - budget; }
 
   HartOptions options_;
@@ -234,6 +233,7 @@ class Hart final : public FenceTarget {
   u64 end_ = 0;  // state_.retired once the slice's budget is used up without traps
   u64 traps_ = 0;
   bool leave_ = false;    // the fast loop must return
+  bool refetch_ = false;  // code pages may map elsewhere: the fast loop must look for its page again
   bool waiting_ = false;  // in WFI
   bool jumped_ = false;   // firmware set pc
 

@@ -30,6 +30,8 @@ class TranslatedCode {
     u32 fp_fast = 0;     // 1: besides, the inexact flag is set
     u32 context = 0;     // names satp and privilege in the jump cache
     u32 jump_cache = 0;  // address of JumpEntry[]
+    // TLB tables of the current translation context: addresses.
+    u32 read_table = 0, write_table = 0;
     Hart* hart = nullptr;
   };
   // The interpreter is about to execute at `pc`, which lies in RAM page `page`, and has often been there. Executes

@@ -80,6 +80,8 @@ void Hart::select_tables() {
   loop_.table_mask = tlb_.index_mask() << 3;
   loop_.ram = parts_.memory.ram();
   loop_.outside_ram = ~(parts_.memory.size() - 1);
+  window_.read_table = static_cast<u32>(reinterpret_cast<uintptr_t>(loop_.read_table));
+  window_.write_table = static_cast<u32>(reinterpret_cast<uintptr_t>(loop_.write_table));
 }
 
 // One instruction at a time through execute(), with the tracer told before each.
@@ -321,9 +323,7 @@ enter_page:
   loop_.page = fetch_page(pc);
   if (loop_.page == nullptr) {
     c.budget--;
-    take_trap(pc);
-    state.retired = end_ - c.budget;
-    return;
+    goto trapped;
   }
   loop_.first = reinterpret_cast<const u8*>(loop_.page->slots);
   loop_.page_va = pc & ~kPageMask;
@@ -342,9 +342,7 @@ enter_page:
       loop_.page = fetch_page(pc);
       if (loop_.page == nullptr) {
         c.budget--;
-        take_trap(pc);
-        state.retired = end_ - c.budget;
-        return;
+        goto trapped;
       }
       loop_.first = reinterpret_cast<const u8*>(loop_.page->slots);
       loop_.page_va = pc & ~kPageMask;
@@ -647,16 +645,21 @@ enter_page:
             pc = target;
             if (leave_) goto out;
             goto enter_page;
-          case Flow::leave: pc = target; goto out;
-          case Flow::trap:
-            take_trap(pc);
-            state.retired = end_ - c.budget;
-            return;
+          case Flow::leave:
+            pc = target;
+            if (leave_) goto out;
+            goto enter_page;
+          case Flow::trap: goto trapped;
         }
       }
     }
   }
 
+trapped:
+  // The handler is the next to execute, unless something outside must be looked at first.
+  take_trap(pc);
+  pc = state.pc;
+  if (!leave_) goto enter_page;
 out:
   state.pc = pc;
   sync_retired(c.budget);

@@ -37,7 +37,10 @@ void Hart::state_changed() {
   publish_retired();
 }
 
-void Hart::flush_fetch() { std::memset(static_cast<void*>(fetch_), 0, sizeof fetch_); }
+void Hart::flush_fetch() {
+  std::memset(static_cast<void*>(fetch_), 0, sizeof fetch_);
+  refetch_ = true;
+}
 
 void Hart::publish_retired() { shared_.retired.store_relaxed(state_.retired); }
 
@@ -145,7 +148,7 @@ void Hart::wait_for_interrupt() {
 void Hart::stop_self() {
   shared_.hsm_state.store(kHsmStopped);
   waiting_ = false;
-  context_changed();
+  leave_ = true;
 }
 
 void Hart::suspend_self() { suspend_self_to(kRetentive, 0); }
@@ -155,7 +158,7 @@ void Hart::suspend_self_to(u64 pc, u64 opaque) {
   shared_.start_address.store(pc);
   shared_.start_opaque.store(opaque);
   shared_.hsm_state.store(kHsmSuspended);
-  context_changed();
+  leave_ = true;
 }
 
 // The end of a suspension.

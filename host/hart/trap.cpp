@@ -39,6 +39,11 @@ void Hart::enter_trap(u64 cause, u64 tval, u64 epc, bool interrupt) {
   context_changed();
 }
 
+void Hart::context_changed() {
+  select_tables();
+  if (deliverable() != 0 || shared_.attention.hint() != 0) leave_ = true;
+}
+
 void Hart::take_trap(u64 pc) {
   end_--;  // the instruction used up budget but did not retire
   enter_trap(static_cast<u64>(trap_.cause), trap_.tval, pc, false);

@@ -9,14 +9,15 @@ namespace {
 // What emitted functions may use of the worker's stack; engines give workers a megabyte or more.
 constexpr i32 kStackBytes = 400 * 1024;
 
-using RegionFunction = u64 (*)(HartState*, u64, const u8*, const u8*, i32);
+using RegionFunction = u64 (*)(HartState*, u64, u32, u32, i32);
 
-u64 call(u32 slot, HartState* state, u64 pc, const u8* read_table, const u8* write_table) {
+u64 call(u32 slot, Hart& hart, u64 pc) {
 #ifdef __wasm__
-  return reinterpret_cast<RegionFunction>(slot)(state, pc, read_table, write_table, kStackBytes);
+  const TranslatedCode::Window& window = hart.window();
+  return reinterpret_cast<RegionFunction>(slot)(&hart.state(), pc, window.read_table, window.write_table, kStackBytes);
 #else
   // Nothing is ever installed natively.
-  (void)slot, (void)state, (void)read_table, (void)write_table;
+  (void)slot, (void)hart;
   return pc;
 #endif
 }
@@ -63,7 +64,15 @@ void HartCode::fence_address(u64 va) {
 
 void HartCode::installed(u32 module) {
   if (checked_.size() <= module) checked_.resize(module + 1);
-  registry_.installed(hart_.id(), module);
+  const CompiledModule* fresh = registry_.installed(hart_.id(), module);
+  if (fresh == nullptr) return;
+  // Places that had no code before. An entry's index has the bits of a place in its page at the bottom.
+  constexpr u32 kPerPage = static_cast<u32>(kPageBytes) / 2;
+  for (const u32 entry : fresh->entries) {
+    for (u32 at = (entry & kPageMask) / 2; at < kJumpEntries; at += kPerPage) {
+      if (cache_[at].pc & 1) cache_[at] = {};
+    }
+  }
 }
 
 void HartCode::dropped(u32 module) {
@@ -91,8 +100,7 @@ u32 HartCode::find(u64 pc, u64 page) {
   const u32 home = module->entries[entry] >> kPageShift;
   for (u32 i = 0; i < kWindowPages; i++) {
     if (module->pages[i] == kNoPage) continue;
-    const u32 at = static_cast<u32>((va >> kPageShift) + i - home) & (kFilterBits - 1);
-    filter_[at / 64] |= u64{1} << (at % 64);
+    note_page((va >> kPageShift) + i - home);
   }
   const u32 slot = module->slot + entry;
   entry_of(pc) = {pc, hart_.window().context, slot};
@@ -117,11 +125,17 @@ u64 HartCode::enter(u64 pc, u64 page) {
   const u64 start = pc;
   hart_.window().context = context();
   for (;;) {
-    const JumpEntry& known = entry_of(pc);
+    JumpEntry& known = entry_of(pc);
     u32 slot = known.slot;
-    if (known.pc != pc || known.context != hart_.window().context || slot == 0) {
-      if (page == kNoPage) page = hart_.code_page(pc);
-      slot = page == kNoPage ? 0 : find(pc, page);
+    if (known.pc != pc || known.context != hart_.window().context) {
+      if (known.pc != (pc | 1) || known.context != hart_.window().context) {
+        if (page == kNoPage) page = hart_.code_page(pc);
+        slot = page == kNoPage ? 0 : find(pc, page);
+        if (slot == 0 && page != kNoPage) {
+          known = {pc | 1, hart_.window().context, 0};
+          note_page(pc >> kPageShift);
+        }
+      }
       if (slot == 0) {
         if (pc == start && page != kNoPage) consider(pc, page);
         return pc;
@@ -129,7 +143,7 @@ u64 HartCode::enter(u64 pc, u64 page) {
     }
     entries_++;
     const i32 before = hart_.window().budget;
-    const u64 to = call(slot, &hart_.state(), pc, hart_.read_table(), hart_.write_table());
+    const u64 to = call(slot, hart_, pc);
     instructions_ += static_cast<u64>(before - hart_.window().budget);
     if ((to & 1) != 0 || hart_.must_leave()) return to;
     pc = to;

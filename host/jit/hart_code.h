@@ -48,6 +48,7 @@ class HartCode final : public TranslatedCode {
     u32 visits = 0;
   };
   u32 context();
+  // Where there is no code, the entry says so with an odd pc, which no jump asks for.
   JumpEntry& entry_of(u64 pc) { return cache_[(pc >> 1) & (kJumpEntries - 1)]; }
   u32 find(u64 pc, u64 page);
   void consider(u64 pc, u64 page);
@@ -61,7 +62,12 @@ class HartCode final : public TranslatedCode {
   u32 epoch_ = 1;
   std::vector<u32> checked_;  // by module id: the epoch in which its bytes were compared
   Candidate candidates_[kCandidates];
-  u64 filter_[kFilterBits / 64] = {};  // virtual pages that code was found in, by a hash
+  // Virtual pages that the jump cache says something of, by a hash.
+  void note_page(u64 vpn) {
+    const u32 at = static_cast<u32>(vpn) & (kFilterBits - 1);
+    filter_[at / 64] |= u64{1} << (at % 64);
+  }
+  u64 filter_[kFilterBits / 64] = {};
   u64 entries_ = 0, instructions_ = 0;
 };
 

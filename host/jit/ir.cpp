@@ -73,7 +73,7 @@ std::string to_text(const Block& block) {
   u32 guest = ~u32{0};
   for (u32 i = 0; i < block.code.size(); i++) {
     const Inst& inst = block.code[i];
-    if (inst.guest != guest) {
+    if (inst.guest != guest && inst.guest < block.guest.size()) {
       guest = inst.guest;
       text += format("  ; %x\n", block.guest[guest].offset);
     }

@@ -68,6 +68,7 @@ struct Operands {
   Registers x = 0, f = 0;
   u32 rd = 0;
   bool rd_x = false, rd_f = false;
+  bool is_csr = false;
 };
 Operands operands_of(const GuestInsn& guest) {
   IsaOptions all;
@@ -79,6 +80,7 @@ Operands operands_of(const GuestInsn& guest) {
   result.rd = insn.rd;
   result.rd_x = of.writes_x() && insn.rd != 0;
   result.rd_f = of.writes_f();
+  result.is_csr = of.format == Format::csr || of.format == Format::csri;
   const bool store = of.format == Format::s;
   const u32 sources[3] = {insn.rs1, store ? u32{insn.rd} : u32{insn.rs2()}, insn.rs3()};
   u32 index = 0;
@@ -339,6 +341,13 @@ class FunctionLowering {
     code_.memory(op::kI32Load, 2, target_.layout.budget);
     code_.set(budget_);
   }
+  void load_tables() {
+    for (const u32 parameter : {kReadTable, kWriteTable}) {
+      code_.get(kState);
+      code_.memory(op::kI32Load, 2, target_.layout.read_table + 4 * (parameter - kReadTable));
+      code_.set(parameter);
+    }
+  }
   void store_budget() {
     code_.get(kState);
     code_.get(budget_);
@@ -513,6 +522,7 @@ class FunctionLowering {
         code_.op(op::kReturn);
         code_.close();
         load_budget();
+        load_tables();  // the callee may have changed the translation context
         code_.get(budget_);
         code_.i32(static_cast<i32>(longest_[end.next]));
         code_.op(op::kI32LtS);
@@ -1064,6 +1074,7 @@ class FunctionLowering {
     code_.op(op::kI32Add);
     code_.index(op::kCall, shared_.execute);
     code_.set(site_);
+    if (of.is_csr) load_tables();
     if (of.rd_x && bit(used_.x(), of.rd)) load_x(of.rd);
     if (of.rd_f && bit(used_.f(), of.rd)) load_f(of.rd);
     code_.get(site_);

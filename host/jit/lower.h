@@ -17,6 +17,7 @@ struct StateLayout {
   u32 fp_fast = 0;     // u32: fp_ready, and NX is set
   u32 context = 0;     // u32: translation context of the jump cache
   u32 jump_cache = 0;  // u32: address of JumpEntry[kJumpEntries]
+  u32 read_table = 0;  // u32: address of the TLB table of the current context; write_table lies behind it
 };
 
 // Where the code at a virtual address is, per hart.

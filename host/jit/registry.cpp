@@ -125,9 +125,11 @@ bool Registry::check_source(CompiledModule& module) {
   return true;
 }
 
-void Registry::installed(u32 hart, u32 id) {
+const CompiledModule* Registry::installed(u32 hart, u32 id) {
   Guard guard(lock_);
-  if (id < modules_.size() && modules_[id]) modules_[id]->installed.fetch_or(1u << hart);
+  if (id >= modules_.size() || !modules_[id]) return nullptr;
+  modules_[id]->installed.fetch_or(1u << hart);
+  return modules_[id].get();
 }
 
 void Registry::engine_refused(u32 id) {

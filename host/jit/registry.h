@@ -92,7 +92,8 @@ class Registry {
   }
   // Whether RAM holds what the module was made from; if not, the module is dead from now on.
   bool check_source(CompiledModule& module);
-  void installed(u32 hart, u32 id);
+  // Returns the module, or null if there is none.
+  const CompiledModule* installed(u32 hart, u32 id);
   void dropped(u32 hart, u32 id);
 
   // ---- compilers

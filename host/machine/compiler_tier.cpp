@@ -15,6 +15,8 @@ jit::Target CompilerTier::target_of(GuestMemory& memory) {
   target.layout.fp_fast = Hart::kWindowDistance + offsetof(Window, fp_fast);
   target.layout.context = Hart::kWindowDistance + offsetof(Window, context);
   target.layout.jump_cache = Hart::kWindowDistance + offsetof(Window, jump_cache);
+  target.layout.read_table = Hart::kWindowDistance + offsetof(Window, read_table);
+  static_assert(offsetof(Window, write_table) == offsetof(Window, read_table) + 4);
   target.ram_base = static_cast<u32>(reinterpret_cast<uintptr_t>(memory.ram()));
   target.ram_bytes = memory.size();
   return target;

@@ -220,7 +220,7 @@ void Machine::reset_harts(const Placement& plan) {
     options.largest_mode = satp_mode(config_.va_bits);
     options.tohost_pa = tohost_.value;
     // Compiled code ends with its slice, and begins anew behind it.
-    if (compiler_tier_) options.slice = 65536;
+    if (compiler_tier_) options.slice = 32768;
     HartParts parts{*memory_, bus_, attention_, *clock_, sbi_.get(), tracer_, htif_.get()};
     harts_.push_back(std::make_unique<Hart>(options, parts));
     HartState& state = harts_.back()->state();

@@ -56,6 +56,8 @@ class Atomic {
     schedule_point();
     return value_.load(std::memory_order_relaxed);
   }
+  // Only to decide whether a real load is worth while: no point of the scheduler, and ordered by nothing.
+  T hint() const { return value_.load(std::memory_order_relaxed); }
   void store(T value) {
     schedule_point();
     value_.store(value);
