@@ -5,6 +5,7 @@ import { Compiler } from './compiler.ts';
 import { instantiateCore } from './core.ts';
 import { crashReport } from './crash.ts';
 import { engineFeatures } from './engine-features.ts';
+import { rehearsal } from './rehearsal.ts';
 import { HartMailbox, hartWords } from './mail.ts';
 import { makeTurn, parentPort } from './platform.ts';
 import type { FromCompiler, ToCompiler } from './protocol.ts';
@@ -14,12 +15,13 @@ const parent = parentPort<ToCompiler, FromCompiler>();
 const turn = makeTurn();
 
 async function run(start: ToCompiler): Promise<void> {
-  const { memory: { buffer }, shared } = start;
+  const { memory, shared } = start;
+  const { buffer } = memory;
   const log = (level: number, text: string): void => parent.postMessage({ type: 'log', level, text });
   const { exports } = instantiateCore({ ...start, log });
   exports.hw_note_features(await engineFeatures(turn));
   const harts = start.harts.map((port, hart) => new HartMailbox(port, hartWords(buffer, shared, hart)));
-  await new Compiler({ exports, buffer, shared, harts, wait: makeWaitForChange(), turn, log }).run();
+  await new Compiler({ exports, buffer, shared, harts, wait: makeWaitForChange(), turn, rehearse: rehearsal(exports, memory), log }).run();
 }
 
 parent.onmessage = ({ data }) => {

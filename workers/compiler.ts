@@ -18,6 +18,9 @@ export type CompilerExports = Pick<
   | 'hw_module_slot' | 'hw_module_slots'
 >;
 
+/** Makes an engine that compiles functions when they are first called compile all those of a module. */
+export type Rehearse = (module: WebAssembly.Module, slot: number, count: number) => void;
+
 export interface CompilerParts {
   exports: CompilerExports;
   buffer: ArrayBufferLike;
@@ -26,6 +29,8 @@ export interface CompilerParts {
   harts: readonly Pick<HartMailbox, 'post'>[];
   wait: WaitForChange;
   turn(): Promise<void>;
+  /** Without it, each hart waits for the engine when it first calls a function. */
+  rehearse?: Rehearse;
   log(level: number, text: string): void;
 }
 
@@ -85,6 +90,8 @@ export class Compiler {
       this.parts.exports.hw_compiled_failed(id);
       return;
     }
+    const { exports, rehearse } = this.parts;
+    rehearse?.(module, exports.hw_module_slot(id) >>> 0, exports.hw_module_slots(id) >>> 0);
     for (const hart of this.parts.harts) hart.post({ type: 'module', id, module });
   }
 
