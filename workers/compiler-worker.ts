@@ -5,10 +5,10 @@ import { Compiler } from './compiler.ts';
 import { instantiateCore } from './core.ts';
 import { crashReport } from './crash.ts';
 import { engineFeatures } from './engine-features.ts';
-import { rehearsal } from './rehearsal.ts';
 import { HartMailbox, hartWords } from './mail.ts';
 import { makeTurn, parentPort } from './platform.ts';
 import type { FromCompiler, ToCompiler } from './protocol.ts';
+import { rehearsal } from './rehearsal.ts';
 import { makeWaitForChange } from './wait.ts';
 
 const parent = parentPort<ToCompiler, FromCompiler>();
@@ -21,7 +21,8 @@ async function run(start: ToCompiler): Promise<void> {
   const { exports } = instantiateCore({ ...start, log });
   exports.hw_note_features(await engineFeatures(turn));
   const harts = start.harts.map((port, hart) => new HartMailbox(port, hartWords(buffer, shared, hart)));
-  await new Compiler({ exports, buffer, shared, harts, wait: makeWaitForChange(), turn, rehearse: rehearsal(exports, memory), log }).run();
+  const rehearse = rehearsal(exports, memory);
+  await new Compiler({ exports, buffer, shared, harts, wait: makeWaitForChange(), turn, rehearse, log }).run();
 }
 
 parent.onmessage = ({ data }) => {
