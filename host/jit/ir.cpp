@@ -86,6 +86,9 @@ std::string to_text(const Block& block) {
       case Ir::get_f:
       case Ir::set_f: text += format(" f%u", inst.reg); break;
       case Ir::load: text += format("%u%s", inst.size * 8, inst.is_signed ? "s" : "u"); break;
+      case Ir::amo: text += format("%u kind %lld", inst.size * 8, static_cast<long long>(inst.imm)); break;
+      case Ir::load_reserved:
+      case Ir::store_conditional:
       case Ir::store: text += format("%u", inst.size * 8); break;
       case Ir::constant: text += format(" %lld", static_cast<long long>(inst.imm)); break;
       case Ir::code_address:

@@ -4,6 +4,7 @@
 // becomes fp_arith or execute.
 #include "base/bits.h"
 #include "isa/semantics/integer.h"
+#include "isa/semantics/memory.h"
 #include "jit/region.h"
 
 namespace hartwood::jit {
@@ -141,6 +142,22 @@ struct Lift {
   bool store(Val address, Val v) {
     builder.emit({.op = Ir::store, .size = sizeof(T), .a = address.id, .b = v.id});
     return true;
+  }
+
+  // ---- atomics
+  template <class T>
+  Loaded amo(semantics::AmoKind kind, Val address, Val operand) {
+    return {true,
+            value(builder.emit(
+                {.op = Ir::amo, .size = sizeof(T), .a = address.id, .b = operand.id, .imm = static_cast<i64>(kind)}))};
+  }
+  template <class T>
+  Loaded load_reserved(Val address) {
+    return {true, value(builder.emit({.op = Ir::load_reserved, .size = sizeof(T), .a = address.id}))};
+  }
+  template <class T>
+  Loaded store_conditional(Val address, Val v) {
+    return {true, value(builder.emit({.op = Ir::store_conditional, .size = sizeof(T), .a = address.id, .b = v.id}))};
   }
 
   // ---- floating registers as bits

@@ -28,6 +28,7 @@
 #include "base/bits.h"
 #include "hart/code_cache.h"
 #include "isa/isa.h"
+#include "isa/semantics/memory.h"
 #include "jit/flow_graph.h"
 #include "wasm/encoder.h"
 
@@ -1008,6 +1009,9 @@ class FunctionLowering {
         push(inst.b);
         code_.memory(store_opcode(inst.size), align_of(inst.size), target_.ram_base);
         break;
+      case Ir::amo: amo(i); break;
+      case Ir::load_reserved: load_reserved(i); break;
+      case Ir::store_conditional: store_conditional(i); break;
       case Ir::fp_ready:
         code_.get(kState);
         code_.memory(op::kI32Load, 2, target_.layout.fp_ready);
@@ -1037,6 +1041,100 @@ class FunctionLowering {
   static u8 store_opcode(u8 size) {
     return size == 8 ? op::kI64Store : size == 4 ? op::kI64Store32 : size == 2 ? op::kI64Store16 : op::kI64Store8;
   }
+  // ---- atomics, of which the probe has found the address and its alignment
+  void keep(u32 i) {
+    in_local_[i] = temporary(Type::i64);
+    code_.set(in_local_[i]);
+  }
+  void atomic(u8 size, u32 of_32, u32 of_64) {
+    code_.atomic(size == 4 ? of_32 : of_64, align_of(size), target_.ram_base);
+  }
+  void push_sized(u8 size, u32 v) {
+    if (size == 4)
+      push32(v);
+    else
+      push(v);
+  }
+  void amo(u32 i) {
+    const Inst& inst = insts()[i];
+    probe(inst, kWriteTable);
+    code_.get(x_);
+    code_.op(op::kI32WrapI64);
+    push_sized(inst.size, inst.b);
+    switch (static_cast<semantics::AmoKind>(inst.imm)) {
+      case semantics::AmoKind::swap: atomic(inst.size, op::kI32AtomicRmwXchg, op::kI64AtomicRmwXchg); break;
+      case semantics::AmoKind::add: atomic(inst.size, op::kI32AtomicRmwAdd, op::kI64AtomicRmwAdd); break;
+      case semantics::AmoKind::bit_xor: atomic(inst.size, op::kI32AtomicRmwXor, op::kI64AtomicRmwXor); break;
+      case semantics::AmoKind::bit_and: atomic(inst.size, op::kI32AtomicRmwAnd, op::kI64AtomicRmwAnd); break;
+      case semantics::AmoKind::bit_or: atomic(inst.size, op::kI32AtomicRmwOr, op::kI64AtomicRmwOr); break;
+      default: HW_CHECK(false, "an AMO that WebAssembly has not");
+    }
+    if (inst.size == 4) code_.op(op::kI64ExtendI32S);
+    keep(i);
+  }
+  void push_physical() {
+    code_.get(x_);
+    code_.i64(static_cast<i64>(kRamBase));
+    code_.op(op::kI64Add);
+  }
+  // The two bytes that say that there is a reservation of this size.
+  static i32 reservation(u8 size) { return 1 | size << 8; }
+  void load_reserved(u32 i) {
+    const Inst& inst = insts()[i];
+    probe(inst, kReadTable);
+    code_.get(x_);
+    code_.op(op::kI32WrapI64);
+    atomic(inst.size, op::kI32AtomicLoad, op::kI64AtomicLoad);
+    if (inst.size == 4) code_.op(op::kI64ExtendI32S);
+    keep(i);
+    code_.get(kState);
+    code_.i32(reservation(inst.size));
+    code_.memory(op::kI32Store16, 1, target_.layout.reserved);
+    code_.get(kState);
+    push_physical();
+    code_.memory(op::kI64Store, 3, target_.layout.reserved_pa);
+    code_.get(kState);
+    code_.get(in_local_[i]);
+    if (inst.size == 4) {
+      code_.i64(0xffff'ffff);
+      code_.op(op::kI64And);
+    }
+    code_.memory(op::kI64Store, 3, target_.layout.reserved_value);
+  }
+  void store_conditional(u32 i) {
+    const Inst& inst = insts()[i];
+    probe(inst, kWriteTable);
+    code_.get(kState);
+    code_.memory(op::kI32Load16U, 1, target_.layout.reserved);
+    code_.i32(reservation(inst.size));
+    code_.op(op::kI32Eq);
+    code_.get(kState);
+    code_.memory(op::kI64Load, 3, target_.layout.reserved_pa);
+    push_physical();
+    code_.op(op::kI64Eq);
+    code_.op(op::kI32And);
+    code_.get(kState);
+    code_.i32(0);
+    code_.memory(op::kI32Store8, 0, target_.layout.reserved);
+    code_.open(op::kIf, static_cast<u8>(Type::i64));
+    code_.get(x_);
+    code_.op(op::kI32WrapI64);
+    code_.get(kState);
+    code_.memory(op::kI64Load, 3, target_.layout.reserved_value);
+    if (inst.size == 4) code_.op(op::kI32WrapI64);
+    push_sized(inst.size, inst.b);
+    atomic(inst.size, op::kI32AtomicRmwCmpxchg, op::kI64AtomicRmwCmpxchg);
+    code_.get(kState);
+    code_.memory(op::kI64Load, 3, target_.layout.reserved_value);
+    if (inst.size == 4) code_.op(op::kI32WrapI64);
+    code_.op(inst.size == 4 ? u8{op::kI32Ne} : u8{op::kI64Ne});
+    code_.op(op::kI64ExtendI32U);
+    code_.otherwise();
+    code_.i64(1);
+    code_.close();
+    keep(i);
+  }
+
   // The access's offset in RAM into `x_`; leaves where the TLB has it not. See hart/tlb.h for the form of an entry.
   void probe(const Inst& inst, u32 table) {
     push(inst.a);

@@ -10,13 +10,15 @@ namespace hartwood::jit {
 
 // Where emitted code finds things: byte offsets from the hart's state, which is a function's first parameter.
 struct StateLayout {
-  u32 x = 0;           // u64[33]
-  u32 f = 0;           // u64[32]
-  u32 budget = 0;      // i32: instructions left in the slice
-  u32 fp_ready = 0;    // u32: FS is dirty and frm is RNE
-  u32 fp_fast = 0;     // u32: fp_ready, and NX is set
-  u32 context = 0;     // u32: translation context of the jump cache
-  u32 jump_cache = 0;  // u32: address of JumpEntry[kJumpEntries]
+  u32 x = 0;                                // u64[33]
+  u32 f = 0;                                // u64[32]
+  u32 budget = 0;                           // i32: instructions left in the slice
+  u32 fp_ready = 0;                         // u32: FS is dirty and frm is RNE
+  u32 fp_fast = 0;                          // u32: fp_ready, and NX is set
+  u32 context = 0;                          // u32: translation context of the jump cache
+  u32 jump_cache = 0;                       // u32: address of JumpEntry[kJumpEntries]
+  u32 reserved = 0;                         // u8: LR/SC's reservation exists; its size in bytes, u8, lies behind it
+  u32 reserved_pa = 0, reserved_value = 0;  // u64
   u32 read_table = 0;  // u32: address of the TLB table of the current context; write_table lies behind it
 };
 

@@ -10,6 +10,10 @@ jit::Target CompilerTier::target_of(GuestMemory& memory) {
   jit::Target target;
   target.layout.x = offsetof(HartState, x);
   target.layout.f = offsetof(HartState, f);
+  target.layout.reserved = offsetof(HartState, reserved);
+  static_assert(offsetof(HartState, reserved_size) == offsetof(HartState, reserved) + 1);
+  target.layout.reserved_pa = offsetof(HartState, reserved_pa);
+  target.layout.reserved_value = offsetof(HartState, reserved_value);
   target.layout.budget = Hart::kWindowDistance + offsetof(Window, budget);
   target.layout.fp_ready = Hart::kWindowDistance + offsetof(Window, fp_ready);
   target.layout.fp_fast = Hart::kWindowDistance + offsetof(Window, fp_fast);
