@@ -24,6 +24,12 @@ u64 call(u32 slot, Hart& hart, u64 pc) {
 #endif
 }
 
+// Below `size`, a power of two.
+u32 hash(u64 value, u32 size) {
+  constexpr u64 kGolden = 0x9e37'79b9'7f4a'7c15;
+  return static_cast<u32>(value * kGolden >> 40) & (size - 1);
+}
+
 }  // namespace
 
 HartCode::HartCode(Hart& hart, Registry& registry, u32 visits)
@@ -36,8 +42,7 @@ u32 HartCode::context() {
   const HartState& state = hart_.state();
   const u32 privilege = static_cast<u32>(state.privilege);
   const u64 space = hart_.code_space();
-  const u32 at = static_cast<u32>((space ^ space >> 44) * 4 + privilege) & (kContexts - 1);
-  Context& context = contexts_[at];
+  Context& context = contexts_[hash(space + privilege, kContexts)];
   if (context.name == 0 || context.space != space || context.privilege != privilege)
     context = {space, privilege, ++last_name_};
   if (last_name_ == ~u32{0}) {
@@ -124,7 +129,7 @@ u32 HartCode::find(u64 pc, u64 page) {
 }
 
 void HartCode::consider(u64 pc, u64 page) {
-  Candidate& candidate = candidates_[(pc >> 1) % kCandidates];
+  Candidate& candidate = candidates_[hash(pc, kCandidates)];
   if (candidate.pc != pc) candidate = {pc, 0};
   if (++candidate.visits < visits_) return;
   candidate.visits = 0;

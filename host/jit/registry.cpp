@@ -90,7 +90,7 @@ u32 Registry::publish(std::unique_ptr<CompiledModule> module) {
   Guard guard(lock_);
   const u32 id = static_cast<u32>(modules_.size());
   module->id = id;
-  module->last_found = now_;
+  module->last_found = module->published = now_;
   for (u32 i = 0; i < module->entries.size(); i++) {
     const u64 page = module->pages[module->entries[i] >> kPageShift];
     entries_.emplace(key(page, module->entries[i]), EntryName{id, i});
@@ -185,6 +185,8 @@ void Registry::forget(u32 id) {
         break;
       }
     }
+    // It was of use, so whatever has ended it: the next one may be.
+    if (module.last_found != module.published) asked_[name].attempts = 0;
   }
   free_slots_.push_back({module.slot, module.slots});
   statistics_.modules_live.fetch_add(~u32{0});

@@ -56,7 +56,8 @@ struct CompiledModule {
   u32 emitted_bytes = 0;
   Atomic<u32> installed{0};  // bit per hart
   Atomic<u32> dead{0};
-  u32 last_found = 0;  // Registry::now() when a hart found it last
+  u32 published = 0;   // Registry::now() then
+  u32 last_found = 0;  // and when a hart found it last
   bool dropping = false;
   u32 forgotten = 0;  // bit per hart that acknowledged the drop
 };
