@@ -20,6 +20,7 @@ export class SyncMachine {
   constructor(configuration, files, { fused = true } = {}) {
     coreModule ??= new WebAssembly.Module(readFileSync(process.env.HARTWOOD_CORE ?? coreFile));
     const megabytes = configuration.memory + 192;
+    this.compiling = configuration.compiler === true;
     this.ramBytes = configuration.memory * 2 ** 20;
     const memory = new WebAssembly.Memory({ initial: megabytes * 16, maximum: megabytes * 16, shared: true });
     this.memory = memory;
