@@ -68,6 +68,7 @@ Machine::Machine(const MachineConfig& config, Platform& platform, MachineShared&
       rng_(platform.entropy()),
       firmware_power_(power_),
       firmware_console_(output_, config.console == ConsoleKind::sbi ? &input_ : nullptr) {
+  virtual_clock_.follow(this);
   shared.hart_count.store(config.harts);
   for (HartShared& hart : shared.harts) {
     hart.mtimecmp.store(~u64{0});

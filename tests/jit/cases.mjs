@@ -103,7 +103,10 @@ function late(machine) {
   };
 }
 
-/** Somebody else writes the constant of agent.S: while a module is on its way, or every few slices where there is none. */
+/**
+ * Somebody else writes the constant of agent.S: in turn between a request and its translation, and between that and the
+ * installation; every few slices where nothing is compiled.
+ */
 function agent(machine, elf) {
   const constant = symbol(elf, 'constant'), written = symbol(elf, 'written');
   const most = 6;
@@ -116,11 +119,15 @@ function agent(machine, elf) {
     view.setUint32(constant, 0x513 | machine.writes << 20, true); // addi a0, zero, ...
     view.setUint32(written, machine.writes, true);
   };
-  // Before and after it is translated; what was made is always made of older bytes, or just about to be.
-  machine.onModule = write;
-  return () => {
-    if (++slices % 40 === 0) write();
+  if (!machine.compiling) return () => ++slices % 40 === 0 && write();
+  let requests = 0;
+  machine.beforeCompiling = () => {
+    const now = machine.words[(machine.exports.hw_compiler_word() >>> 0) / 4];
+    if (now !== requests && machine.writes % 2 === 0) write();
+    requests = now;
   };
+  machine.onModule = () => machine.writes % 2 === 1 && write();
+  return undefined;
 }
 
 runCase('fork: parent and child return from one ecall to different code', { source: 'fork.c', share: 0.3 });
@@ -152,4 +159,5 @@ runCase('an irreducible loop', { source: 'flow.c', define: 'CASE_IRREDUCIBLE', s
 runCase('a jump table', { source: 'flow.c', define: 'CASE_JUMP_TABLE', share: 0.5 });
 runCase('computed gotos', { source: 'flow.c', define: 'CASE_GOTO', share: 0.5 });
 runCase('misaligned accesses over two pages, with faults at the second', { source: 'misaligned.c', share: 0.2 });
+runCase('timer interrupts in the middle of hot code', { source: 'timer.c', share: 0.3 });
 runCase('every access to every empty slot of the TLB faults', { source: 'slots.c', share: 0.1 });

@@ -75,6 +75,7 @@ export class SyncMachine {
 
   /** Compiles what is asked for, and installs it unless `this.later` keeps it: tests do then. */
   compile() {
+    this.beforeCompiling?.();
     for (let id = this.exports.hw_compile(); id !== 0; id = this.exports.hw_compile()) {
       const at = this.exports.hw_compiled_bytes() >>> 0;
       const bytes = this.bytes.slice(at, at + this.exports.hw_compiled_length());

@@ -28,11 +28,11 @@ _Noreturn void enter_supervisor(void (*function)(void));
 void machine(Frame* f);
 void supervisor(Frame* f);
 
-#define READ_CSR(name)                                        \
-  ({                                                          \
-    u64 value_;                                               \
+#define READ_CSR(name)                                            \
+  ({                                                              \
+    u64 value_;                                                   \
     __asm__ volatile("csrr %0, " #name : "=r"(value_)::"memory"); \
-    value_;                                                   \
+    value_;                                                       \
   })
 #define WRITE_CSR(name, value) __asm__ volatile("csrw " #name ", %0" ::"r"((u64)(value)) : "memory")
 

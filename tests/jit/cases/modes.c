@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SUM, MPRV and FS change inside a called function; the access or the arithmetic behind the call then succeeds or traps.
+// SUM, MPRV and FS change inside a called function; the access or the arithmetic behind the call then succeeds or
+// traps.
 #include "case.h"
 
 #define USER 0x10000ul
@@ -8,36 +9,36 @@ static u64* root;
 static volatile u64 faults, cause;
 
 // a0: rounds, a1: function, a2: address. Returns the sum of what the loads gave; one that trapped gives 1000.
-#define CALLER(name, work)             \
-  __asm__(                             \
-      "  .text\n  .balign 64\n" #name ":\n" \
-      "  addi sp, sp, -48\n"           \
-      "  sd ra, 0(sp)\n"               \
-      "  sd s0, 8(sp)\n"               \
-      "  sd s1, 16(sp)\n"              \
-      "  sd s2, 24(sp)\n"              \
-      "  sd s3, 32(sp)\n"              \
-      "  mv s1, a0\n"                  \
-      "  mv s2, a1\n"                  \
-      "  mv s3, a2\n"                  \
-      "  li s0, 0\n"                   \
-      "1:\n"                           \
-      "  mv a0, s1\n"                  \
-      "  jalr s2\n"                    \
-      "  .option push\n"               \
-      "  .option norvc\n" work         \
-      "  .option pop\n"                \
-      "  add s0, s0, a5\n"             \
-      "  addi s1, s1, -1\n"            \
-      "  bnez s1, 1b\n"                \
-      "  mv a0, s0\n"                  \
-      "  ld ra, 0(sp)\n"               \
-      "  ld s0, 8(sp)\n"               \
-      "  ld s1, 16(sp)\n"              \
-      "  ld s2, 24(sp)\n"              \
-      "  ld s3, 32(sp)\n"              \
-      "  addi sp, sp, 48\n"            \
-      "  ret\n")
+#define CALLER(name, work)                \
+  __asm__("  .text\n  .balign 64\n" #name \
+          ":\n"                           \
+          "  addi sp, sp, -48\n"          \
+          "  sd ra, 0(sp)\n"              \
+          "  sd s0, 8(sp)\n"              \
+          "  sd s1, 16(sp)\n"             \
+          "  sd s2, 24(sp)\n"             \
+          "  sd s3, 32(sp)\n"             \
+          "  mv s1, a0\n"                 \
+          "  mv s2, a1\n"                 \
+          "  mv s3, a2\n"                 \
+          "  li s0, 0\n"                  \
+          "1:\n"                          \
+          "  mv a0, s1\n"                 \
+          "  jalr s2\n"                   \
+          "  .option push\n"              \
+          "  .option norvc\n" work        \
+          "  .option pop\n"               \
+          "  add s0, s0, a5\n"            \
+          "  addi s1, s1, -1\n"           \
+          "  bnez s1, 1b\n"               \
+          "  mv a0, s0\n"                 \
+          "  ld ra, 0(sp)\n"              \
+          "  ld s0, 8(sp)\n"              \
+          "  ld s1, 16(sp)\n"             \
+          "  ld s2, 24(sp)\n"             \
+          "  ld s3, 32(sp)\n"             \
+          "  addi sp, sp, 48\n"           \
+          "  ret\n")
 #ifdef CASE_SUM
 CALLER(caller, "ld a5, 0(s3)\n");
 #elif defined(CASE_MPRV)

@@ -74,7 +74,7 @@ static u64 remap(u64 round) {
 }
 
 static void part(u64 rounds, u64 code, u64 data, u64 code_of_error) {
-  u64 (*caller)(u64, u64 (*)(u64), u64) = (void*)CODE;
+  u64 (*caller)(u64, u64(*)(u64), u64) = (void*)CODE;
   code_period = code;
   data_period = data;
   wanted = 0;

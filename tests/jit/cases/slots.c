@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// U-mode reads and writes through every slot of the TLB while nothing is in it: every access must fault with the address
-// that was used, whatever the upper bits of the address are. First with tables that were never filled, then after they
-// were full and SFENCE.VMA has emptied them. Made for 64 MiB of RAM, whose tables have 2^15 slots.
+// U-mode reads and writes through every slot of the TLB while nothing is in it: every access must fault with the
+// address that was used, whatever the upper bits of the address are. First with tables that were never filled, then
+// after they were full and SFENCE.VMA has emptied them. Made for 64 MiB of RAM, whose tables have 2^15 slots.
 #include "case.h"
 
 #define CODE 0x10000ul
