@@ -137,9 +137,11 @@ runCase('longjmp out of fifty frames', { source: 'longjmp.S', share: 0.5 });
 runCase('a callee rewrites its caller behind the call', { source: 'rewrite.S', share: 0.1 });
 runCase('FENCE.I in a callee', { source: 'fence_i.S', share: 0.1 });
 runCase('SFENCE.VMA in a callee that remaps its caller or its data', { source: 'remap.c', share: 0.3 });
-runCase('SUM changes in a callee', { source: 'modes.c', define: 'CASE_SUM', share: 0.1 });
-runCase('MPRV changes in a callee', { source: 'modes.c', define: 'CASE_MPRV', share: 0.1 });
-runCase('FS changes in a callee', { source: 'modes.c', define: 'CASE_FS', share: 0.05 });
+runCase('SFENCE.VMA in a callee that remaps the second of its caller\'s pages', { source: 'remap.c', define: 'CASE_SPAN', share: 0.3 });
+runCase('SUM changes in a callee and before an access', { source: 'modes.c', define: 'CASE_SUM', share: 0.1 });
+runCase('MPRV changes in a callee and before an access', { source: 'modes.c', define: 'CASE_MPRV', share: 0.1 });
+runCase('FS changes in a callee and before arithmetic; so does the rounding mode', { source: 'modes.c', define: 'CASE_FS', share: 0.05 });
+runCase('S-mode jumps to compiled code of U-mode', { source: 'privilege.c', share: 0.05 });
 runCase('a page is written by somebody else while it is compiled', {
   source: 'agent.S', share: 0.3, prepare: agent,
   look: (machine) => assert.equal(machine.writes, 6),

@@ -106,6 +106,7 @@ int run(void) {
   u64* root = new_space();
   *entry_of(root, CODE) = pte((u64)user, kR | kX | kU);
   const u64 first_page = new_page();
+  new_page();  // what is behind the first page physically is another one
   second_page = new_page();
   *entry_of(root, DATA) = pte(first_page, kR | kW | kU);
   second = entry_of(root, DATA + 4096);

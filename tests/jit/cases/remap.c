@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // SFENCE.VMA inside a called function that has mapped its caller's page to other code, or the page of the data that is
-// read behind the call to other data.
+// read behind the call to other data. With CASE_SPAN the caller lies in two pages, the call at the end of the first,
+// and only the second is mapped to other code.
 #include "case.h"
 
 #define CODE 0x10000ul
 #define DATA 0x20000ul
+#ifdef CASE_SPAN
+#define SPAN "  .skip 4096 - 56\n"  // fourteen instructions up to the call
+#define FIRST (4096 - 56)
+#define CHANGING 4096
+#else
+#define SPAN
+#define FIRST 0
+#define CHANGING 0
+#endif
 
 // a0: rounds, a1: function, a2: data. Returns what was counted behind the call, plus the data.
 __asm__(
     ".macro caller name, step\n"
     "  .balign 4096\n"
-    "\\name:\n"
+    "\\name:\n" SPAN
     "  addi sp, sp, -48\n"
     "  sd ra, 0(sp)\n"
     "  sd s0, 8(sp)\n"
@@ -46,8 +56,11 @@ __asm__(
     "  .balign 4096\n"
     ".endm\n"
     "  .data\n"
+    "  .option push\n"
+    "  .option norvc\n"
     "  caller caller_one, 1\n"
     "  caller caller_two, 1000\n"
+    "  .option pop\n"
     "  .text\n");
 extern char caller_one[], caller_two[];
 
@@ -59,7 +72,7 @@ static u64 remap(u64 round) {
   if (round % code_period == 0) {
     code_now ^= 1;
     *code_entry = pte(code_page[code_now], kR | kX);
-    if (by_page) sfence_page(CODE);
+    if (by_page) sfence_page(CODE + CHANGING);
     any = !by_page;
   }
   if (round % data_period == 0) {
@@ -74,7 +87,7 @@ static u64 remap(u64 round) {
 }
 
 static void part(u64 rounds, u64 code, u64 data, u64 code_of_error) {
-  u64 (*caller)(u64, u64(*)(u64), u64) = (void*)CODE;
+  u64 (*caller)(u64, u64(*)(u64), u64) = (void*)(CODE + FIRST);
   code_period = code;
   data_period = data;
   wanted = 0;
@@ -94,10 +107,11 @@ static void kernel(void) {
 
 int run(void) {
   u64* root = new_space();
-  code_entry = entry_of(root, CODE);
+  *entry_of(root, CODE) = pte((u64)caller_one, kR | kX);
+  code_entry = entry_of(root, CODE + CHANGING);
   data_entry = entry_of(root, DATA);
-  code_page[0] = (u64)caller_one;
-  code_page[1] = (u64)caller_two;
+  code_page[0] = (u64)caller_one + CHANGING;
+  code_page[1] = (u64)caller_two + CHANGING;
   for (int i = 0; i < 2; i++) {
     data_page[i] = new_page();
     ((u64*)data_page[i])[0] = i ? 100 : 10;
