@@ -8,18 +8,21 @@ import { engineFeatures } from './engine-features.ts';
 import { HartMailbox, hartWords } from './mail.ts';
 import { makeTurn, parentPort } from './platform.ts';
 import type { FromCompiler, ToCompiler } from './protocol.ts';
+import { rehearsal } from './rehearsal.ts';
 import { makeWaitForChange } from './wait.ts';
 
 const parent = parentPort<ToCompiler, FromCompiler>();
 const turn = makeTurn();
 
 async function run(start: ToCompiler): Promise<void> {
-  const { memory: { buffer }, shared } = start;
+  const { memory, shared } = start;
+  const { buffer } = memory;
   const log = (level: number, text: string): void => parent.postMessage({ type: 'log', level, text });
   const { exports } = instantiateCore({ ...start, log });
   exports.hw_note_features(await engineFeatures(turn));
   const harts = start.harts.map((port, hart) => new HartMailbox(port, hartWords(buffer, shared, hart)));
-  await new Compiler({ exports, buffer, shared, harts, wait: makeWaitForChange(), turn, log }).run();
+  const rehearse = rehearsal(exports, memory);
+  await new Compiler({ exports, buffer, shared, harts, wait: makeWaitForChange(), turn, rehearse, log }).run();
 }
 
 parent.onmessage = ({ data }) => {

@@ -3,12 +3,14 @@
 // the Modules to the harts; and tells the harts which ones to forget. Separate from the worker so that tests can drive it
 // with a core of their own.
 //
-// It never blocks: while the engine compiles one module in its own threads, the core translates the next. Modules reach a
-// hart in any order, because each owns its slots of the function table; but a module's drop comes after the module, even if
-// it is evicted while the engine still works on it.
+// It never blocks: while the engine compiles one module in its own threads, the core translates the next. What is ready
+// goes out together, because each message makes a hart leave the guest and its event loop turn. Modules reach a hart in any
+// order, because each owns its slots of the function table; but a module's drop comes after the module, even if it is
+// evicted while the engine still works on it.
 import { MachineShared_power, kPowerOn } from '../build/generated/layout.ts';
 import type { CoreExports } from './core.ts';
 import type { HartMailbox } from './mail.ts';
+import type { ToTranslations } from './protocol.ts';
 import { describeError } from './platform.ts';
 import type { WaitForChange } from './wait.ts';
 
@@ -18,6 +20,12 @@ export type CompilerExports = Pick<
   | 'hw_module_slot' | 'hw_module_slots'
 >;
 
+/** Milliseconds that a module may wait for others. */
+const kPatience = 4;
+
+/** Makes an engine that compiles functions when they are first called compile all those of a module. */
+export type Rehearse = (module: WebAssembly.Module, slot: number, count: number) => void;
+
 export interface CompilerParts {
   exports: CompilerExports;
   buffer: ArrayBufferLike;
@@ -26,6 +34,8 @@ export interface CompilerParts {
   harts: readonly Pick<HartMailbox, 'post'>[];
   wait: WaitForChange;
   turn(): Promise<void>;
+  /** Without it, each hart waits for the engine when it first calls a function. */
+  rehearse?: Rehearse;
   log(level: number, text: string): void;
 }
 
@@ -35,6 +45,10 @@ export class Compiler {
   private readonly words: Int32Array;
   /** By id: modules that the engine works on. */
   private readonly inFlight = new Map<number, Promise<void>>();
+  /** What the harts are to be told, soon after it has come in. */
+  private outbox: ToTranslations[] = [];
+  /** Nothing is asked for. */
+  private idle = false;
   private fail!: (error: unknown) => void;
   private readonly failure: Promise<never>;
 
@@ -59,10 +73,35 @@ export class Compiler {
       const id = exports.hw_compile() >>> 0;
       if (id !== 0) this.begin(id);
       this.dropEvicted();
+      this.idle = id === 0;
+      this.sendIfDue();
       if (id === 0) await wait(this.words, word, seen);
-      else await turn(); // what the engine has finished goes out before the next translation
+      else await turn(); // the engine may have finished something
+      this.idle = false;
     }
     await Promise.all(this.inFlight.values());
+    this.send();
+  }
+
+  private tell(message: ToTranslations): void {
+    if (this.outbox.push(message) === 1) setTimeout(() => this.sendSafely(), kPatience);
+  }
+  /** When there is nothing to wait for. */
+  private sendIfDue(): void {
+    if (this.idle && this.inFlight.size === 0) this.sendSafely();
+  }
+  private sendSafely(): void {
+    try {
+      this.send();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+  private send(): void {
+    if (this.outbox.length === 0) return;
+    const messages = this.outbox;
+    this.outbox = [];
+    for (const hart of this.parts.harts) hart.post(messages);
   }
 
   /** Hands the module that the core has just made to the engine. */
@@ -72,7 +111,10 @@ export class Compiler {
     const copy = this.bytes.slice(at, at + (exports.hw_compiled_length() >>> 0)); // engines take no shared views
     const done = this.publish(id, copy)
       .catch((error: unknown) => this.fail(error))
-      .finally(() => this.inFlight.delete(id));
+      .finally(() => {
+        this.inFlight.delete(id);
+        this.sendIfDue();
+      });
     this.inFlight.set(id, done);
   }
 
@@ -85,20 +127,20 @@ export class Compiler {
       this.parts.exports.hw_compiled_failed(id);
       return;
     }
-    for (const hart of this.parts.harts) hart.post({ type: 'module', id, module });
+    const { exports, rehearse } = this.parts;
+    rehearse?.(module, exports.hw_module_slot(id) >>> 0, exports.hw_module_slots(id) >>> 0);
+    this.tell({ type: 'module', id, module });
   }
 
   private dropEvicted(): void {
-    const { exports, harts } = this.parts;
+    const { exports } = this.parts;
     for (let id = exports.hw_dropped_next() >>> 0; id !== 0; id = exports.hw_dropped_next() >>> 0) {
       const slot = exports.hw_module_slot(id) >>> 0;
       const count = exports.hw_module_slots(id) >>> 0;
-      const post = (): void => {
-        for (const hart of harts) hart.post({ type: 'drop', id, slot, count });
-      };
+      const post = (): void => this.tell({ type: 'drop', id, slot, count });
       const pending = this.inFlight.get(id);
       if (pending === undefined) post();
-      else pending.then(post).catch((error: unknown) => this.fail(error));
+      else pending.then(post).then(() => this.sendIfDue()).catch((error: unknown) => this.fail(error));
     }
   }
 }

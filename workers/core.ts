@@ -35,6 +35,7 @@ export interface CoreExports {
   hw_compiled_length(): number;
   hw_compiled_failed(id: number): void;
   hw_dropped_next(): number;
+  hw_idle_state(): number;
   hw_module_slot(id: number): number;
   hw_module_slots(id: number): number;
   hw_table_base(): number;

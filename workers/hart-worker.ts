@@ -43,10 +43,10 @@ function start(message: HartStart): void {
     takeMail = countMail;
     if (message.translations !== null) {
       const translations = new Translations(exports, message.memory, message.hart);
-      message.translations.onmessage = ({ data }: MessageEvent<ToTranslations>) => {
+      message.translations.onmessage = ({ data }: MessageEvent<readonly ToTranslations[]>) => {
         countMail();
         try {
-          translations.receive(data);
+          for (const each of data) translations.receive(each);
         } catch (error) {
           crash(error);
         }

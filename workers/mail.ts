@@ -3,7 +3,7 @@
 // posts the message, then counts it, then sets the attention bit that brings the hart out of the core (hart-loop.ts takes
 // it from there).
 import {
-  HartShared_attention, HartShared_mail_posted, MachineShared_harts, kAttentionMail, sizeof_HartShared,
+  HartShared_attention, HartShared_in_wfi, HartShared_mail_posted, HartShared_mail_taken, MachineShared_harts, kAttentionMail, sizeof_HartShared,
 } from '../build/generated/layout.ts';
 import type { ToTranslations } from './protocol.ts';
 
@@ -11,6 +11,9 @@ import type { ToTranslations } from './protocol.ts';
 export function hartWords(buffer: ArrayBufferLike, shared: number, hart: number): Int32Array {
   return new Int32Array(buffer, shared + MachineShared_harts + hart * sizeof_HartShared, sizeof_HartShared / 4);
 }
+
+/** So many messages may wait for a hart that sleeps. */
+const kPatience = 16;
 
 export class HartMailbox {
   private readonly port: MessagePort;
@@ -22,10 +25,14 @@ export class HartMailbox {
     this.words = words;
   }
 
-  post(message: ToTranslations): void {
-    this.port.postMessage(message);
-    Atomics.add(this.words, HartShared_mail_posted / 4, 1);
+  /** One message for all of them. A hart that sleeps gets it when it wakes, unless much has gathered. */
+  post(messages: readonly ToTranslations[]): void {
+    this.port.postMessage(messages);
+    const posted = Atomics.add(this.words, HartShared_mail_posted / 4, 1) + 1;
     Atomics.or(this.words, HartShared_attention / 4, kAttentionMail);
+    // A hart that falls asleep just now finds the bit; one that sleeps finds it whatever wakes it.
+    const waiting = (posted - Atomics.load(this.words, HartShared_mail_taken / 4)) | 0;
+    if (waiting < kPatience && Atomics.load(this.words, HartShared_in_wfi / 4) !== 0) return;
     Atomics.notify(this.words, HartShared_attention / 4);
   }
 }

@@ -122,7 +122,7 @@ export type FromClock = Extract<FromHart, { type: 'ready' | 'ended' | 'log' | 'e
 export type ToCompiler = WorkerStart & { harts: MessagePort[] };
 export type FromCompiler = Extract<FromHart, { type: 'log' | 'error' }>;
 
-/** From the compiler to each hart. Mail, as `ping` is. */
+/** From the compiler to each hart, some at a time in an array. Mail, as `ping` is. */
 export type ToTranslations =
   | { type: 'module'; id: number; module: WebAssembly.Module }
   /** Sets `count` slots of the function table from `slot` on to null. */

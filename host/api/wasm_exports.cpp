@@ -5,6 +5,7 @@
 //
 // Who calls what: hw_hart_run, hw_module_installed and hw_module_dropped a hart's worker; hw_clock_run the clock's; the
 // rest of the compiler's block the compiler's; all else the io worker.
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -240,23 +241,38 @@ HW_EXPORT(hw_module_slots) u32 hw_module_slots(u32 id) {
 // The slots of each hart's function table that translated code may use.
 HW_EXPORT(hw_table_base) u32 hw_table_base() { return kTableBase; }
 HW_EXPORT(hw_table_slots) u32 hw_table_slots() { return jit::kTableSlots; }
+// The state of a hart that may not execute anything: translated code that is called with it returns at once. An engine
+// that compiles functions when they are first called has then compiled it.
+HW_EXPORT(hw_idle_state) const u8* hw_idle_state() {
+  alignas(16) static const u8 state[Hart::kWindowDistance + sizeof(TranslatedCode::Window)] = {};
+  return state;
+}
 // On the hart's worker, outside hw_hart_run.
 HW_EXPORT(hw_module_installed) void hw_module_installed(u32 hart, u32 id) {
   compiler_tier()->hart(hart).installed(id);
   embedding.shared.harts[hart].modules_installed.fetch_add(1);
 }
 HW_EXPORT(hw_module_dropped) void hw_module_dropped(u32 hart, u32 id) { compiler_tier()->hart(hart).dropped(id); }
-// Counters of a hart's compiled code: 0 calls of it, 1 instructions that it retired. For tests.
+// Counters of a hart's compiled code: 0 calls of it, 1 instructions that it retired, 2 ends where there was no code to
+// go on with. For tests.
 HW_EXPORT(hw_hart_counter) double hw_hart_counter(u32 hart, u32 which) {
   const jit::HartCode& code = compiler_tier()->hart(hart);
-  return static_cast<double>(which == 0 ? code.entries() : code.instructions());
+  return static_cast<double>(which == 0 ? code.entries() : which == 1 ? code.instructions() : code.gaps());
+}
+// Instructions of a kind that compiled code left to the interpreter: Hart::fallbacks. `op` counts up from 0; the name
+// of each is at hw_op_name, with a zero behind it, and null behind the last one.
+HW_EXPORT(hw_hart_fallbacks) double hw_hart_fallbacks(u32 hart, u32 op) {
+  return static_cast<double>(compiler_tier()->hart(hart).fallbacks(static_cast<Op>(op)));
+}
+HW_EXPORT(hw_op_name) const char* hw_op_name(u32 op) {
+  return op < kOpCount ? info(static_cast<Op>(op)).name : nullptr;
 }
 // How many bytes of emitted code are kept. For tests.
 HW_EXPORT(hw_compiler_budget) void hw_compiler_budget(u32 bytes) { compiler_tier()->registry().set_budget(bytes); }
 // Called by emitted code only. Hart::execute_for_translated.
-HW_EXPORT(hw_jit_execute) u32 hw_jit_execute(u8* state, u32 bits, u64 pc, u32 budget) {
+HW_EXPORT(hw_jit_execute) u32 hw_jit_execute(u8* state, u64 slot, u32 bits, u64 pc, u32 budget) {
   auto* window = reinterpret_cast<TranslatedCode::Window*>(state + Hart::kWindowDistance);
-  return window->hart->execute_for_translated(bits, pc, budget);
+  return window->hart->execute_for_translated(std::bit_cast<Insn>(slot), bits, pc, budget);
 }
 
 // A pause: hw_hart_run returns "stopped" and hw_clock_run returns; after hw_resume_all both are to be called again.

@@ -40,9 +40,14 @@ bool Hart::access_page(u64 va, unsigned size, Access access, Pa& pa) {
   const u8 forbidden = access == Access::store ? kPageWatchWrite | kPageAbsent : kPageWatchRead | kPageAbsent;
   if (state & forbidden) return true;
   bool uniform = true;
-  pmp_allows(state_, Pa(pa.value & ~kPageMask), kPageBytes, access, privilege, &uniform);
+  const Pa whole(pa.value & ~kPageMask);
+  // What may be stored to is entered for loads too.
+  const bool loads =
+      pmp_allows(state_, whole, kPageBytes, Access::load, privilege, &uniform) && (state & kPageWatchRead) == 0;
   if (!uniform) return true;
-  tlb_.fill(data_context(), va, page << kPageShift, access == Access::store, translation.region_bytes);
+  tlb_.fill(data_context(),
+            {va, page << kPageShift, translation.region_bytes, translation.user, translation.global, loads},
+            access == Access::store);
   return true;
 }
 

@@ -28,6 +28,13 @@ Insn to_slot(const Decoded& decoded) {
   return slot;
 }
 
+const DecodedPage* CodeCache::known(u64 number) const {
+  for (u32 at = buckets_[number & (kBuckets - 1)]; at != 0; at = pages_[at - 1].next) {
+    if (pages_[at - 1].page == number) return &pages_[at - 1];
+  }
+  return nullptr;
+}
+
 DecodedPage* CodeCache::find(u64 number) {
   const u32 bucket = static_cast<u32>(number) & (kBuckets - 1);
   DecodedPage* found = nullptr;

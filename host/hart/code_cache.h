@@ -48,6 +48,8 @@ class CodeCache {
 
   // The predecoded page of RAM page `page`; never null.
   DecodedPage* find(u64 page);
+  // The same if there is one, else null; perhaps of bytes that have changed since.
+  const DecodedPage* known(u64 page) const;
   // Decodes one slot, which is kSlotUndecoded, and those behind it that may form a sequence with it.
   void decode_slot(DecodedPage& page, u32 slot);
   // After FENCE.I: what was decoded before must be compared before it runs again.

@@ -93,8 +93,7 @@ void Hart::write_satp(u64 value) {
   if (mode == SatpMode::bare) value = 0;
   if (value != state_.satp) {
     state_.satp = value;
-    tlb_.flush_translated();
-    flush_fetch();
+    enter_space();
   }
   context_changed();
 }

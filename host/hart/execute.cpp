@@ -291,6 +291,10 @@ struct Eval : EvalArithmetic {
       request.start = rs1();
       request.size = 1;
     }
+    if (raw >> 20 & 31) {
+      request.by_asid = true;
+      request.asid = rs2() & 0xffff;
+    }
     hart.flush(request);
     return leave();
   }

@@ -98,6 +98,14 @@ class Hart final : public FenceTarget {
   void use_translated(TranslatedCode* code, u8 visits = kCold);
   TranslatedCode::Window& window() { return window_; }
   bool must_leave() const { return leave_; }
+  // What the translation of code addresses depends on, besides the privilege: satp, or kAllSpaces where it is the
+  // same for all.
+  u64 code_space() const {
+    if (state_.privilege == Privilege::machine) return 0;
+    if (state_.privilege == Privilege::supervisor && state_.satp != 0 && !supervisor_code_local_) return kAllSpaces;
+    return state_.satp;
+  }
+  static constexpr u64 kAllSpaces = ~u64{0};
   // The RAM page that fetches from `va` come from in the current mode, or kNoCodePage. Changes nothing.
   static constexpr u8 kCold = 24;
   // Bytes from the state to the window.
@@ -105,10 +113,19 @@ class Hart final : public FenceTarget {
       (sizeof(HartState) + alignof(TranslatedCode::Window) - 1) & ~(alignof(TranslatedCode::Window) - 1);
   static constexpr u64 kNoCodePage = ~u64{0};
   u64 code_page(u64 va);
-  // Executes one instruction for compiled code, which has `budget` instructions left before it. 0: done; 1: not done,
-  // the interpreter must do it (and will trap); 2: done, and compiled code must be left behind it.
-  u32 execute_for_translated(u32 bits, u64 pc, u32 budget);
+  // Which of a RAM page's halfwords begin an instruction that was executed here lately, or lies in a straight line
+  // behind one: a bit each, kHalfwords of them. May be wrong; good for guesses only.
+  static constexpr u32 kHalfwords = DecodedPage::kSlots;
+  void executed(u64 page, u64* bits) const;
+  // Executes one instruction for compiled code, which has `budget` instructions left before it. `insn`: as slots hold
+  // it (code_cache.h), without a sequence. 0: done; 1: not done, the interpreter must do it (and will trap); 2: done,
+  // and compiled code must be left behind it.
+  u32 execute_for_translated(const Insn& insn, u32 bits, u64 pc, u32 budget);
   void refresh_fp_window();
+  // How often compiled code was left because the interpreter had to execute an instruction of this kind (its address
+  // was not in the TLB, it traps, or it is not compiled); Op::none: one that had not been decoded, or lies in two
+  // pages.
+  u64 fallbacks(Op op) const { return fallbacks_[static_cast<u32>(op)]; }
 
  private:
   friend struct Eval;
@@ -211,15 +228,26 @@ class Hart final : public FenceTarget {
   Tlb tlb_;
   CodeCache code_;
 
-  // Translations of code pages, by virtual page and privilege.
+  // Translations of code pages, by virtual page, privilege and space (tlb.h).
   struct FetchEntry {
-    u64 tag;  // va page | privilege | kFetchValid
+    u64 tag;  // va page | privilege | space << 2 | kFetchValid
     DecodedPage* page;
   };
   static constexpr u32 kFetchEntries = 512;
   static constexpr u64 kFetchValid = 0x800;
   FetchEntry fetch_[kFetchEntries];
+  u64 fetch_mode_ = 0;  // a tag without its page, now
+  u32 space_ = 0;       // of the current satp
+  // The supervisor's code is not the same in all spaces: its translations and its compiled code belong to one satp.
+  bool supervisor_code_local_ = false;
+  FetchEntry& fetch_entry(u64 pc) {
+    constexpr u32 kApart = 67;  // programs of different spaces like the same addresses
+    return fetch_[((pc >> kPageShift) + kApart * static_cast<u32>(fetch_mode_ >> 2 & 7)) & (kFetchEntries - 1)];
+  }
   void flush_fetch();
+  // satp has another value.
+  void enter_space();
+  void note_code(const Translation& translation);
 
   // Visits of places that control jumps to, until compiled code is asked for; by a hash of the place.
   static constexpr u32 kHeatCells = 4096;
@@ -229,6 +257,7 @@ class Hart final : public FenceTarget {
   // Returns as TranslatedCode::enter does.
   u64 enter_translated(u64 pc, u32 budget, u8& heat);
 
+  u64 fallbacks_[kOpCount] = {};
   Trap trap_;
   u64 mip_ = 0;
   u64 end_ = 0;  // state_.retired once the slice's budget is used up without traps

@@ -38,9 +38,10 @@ class TranslatedCode {
   // compiled code from there as far as there is any, with window.budget counted down; returns the pc to go on at, plus
   // 1 if an instruction must be interpreted there first. `pc` itself: there is no code.
   virtual u64 enter(u64 pc, u64 page) = 0;
-  // FENCE.I; and fences of address translation: everything, or what maps one address.
+  // FENCE.I; and fences of address translation: everything, what is not global of an ASID, or what maps one address.
   virtual void fence_code() = 0;
   virtual void fence_all() = 0;
+  virtual void fence_asid(u64 asid) = 0;
   virtual void fence_address(u64 va) = 0;
 };
 

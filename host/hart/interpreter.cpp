@@ -28,14 +28,20 @@ constexpr unsigned kSlotScale = sizeof(Insn) / 2;
 constexpr unsigned kSlotShift = 2;
 static_assert(1u << kSlotShift == kSlotScale);
 
+// The Op of what a slot holds; Op::none's where it holds none.
+u32 operation_of(u16 op) {
+  op = first_of_sequence(op);
+  if (op >= kSlotIllegal) return 0;
+  return op >= kCompact ? op - kCompact : op;
+}
+
 #define HW_INLINE [[gnu::always_inline]]
 
 }  // namespace
 
 DecodedPage* Hart::fetch_page(u64 pc) {
-  const u64 tag = (pc & ~kPageMask) | kFetchValid | static_cast<u64>(state_.privilege);
-  FetchEntry& entry = fetch_[(pc >> kPageShift) & (kFetchEntries - 1)];
-  if (entry.tag == tag) [[likely]]
+  FetchEntry& entry = fetch_entry(pc);
+  if (entry.tag == ((pc & ~kPageMask) | fetch_mode_)) [[likely]]
     return entry.page;
   state_.count(HpmEvent::fetch_misses);
   Translation translation;
@@ -52,7 +58,9 @@ DecodedPage* Hart::fetch_page(u64 pc) {
   bool uniform = true;
   pmp_allows(state_, Pa(translation.pa.value & ~kPageMask), kPageBytes, Access::fetch, state_.privilege, &uniform);
   // Where PMP cuts the page, every entry into it is checked anew; a run inside it is not [priv: PMP, matching].
-  entry = {uniform ? tag : 0, page};
+  note_code(translation);
+  FetchEntry& fresh = fetch_entry(pc);
+  fresh = {uniform ? (pc & ~kPageMask) | fetch_mode_ : 0, page};
   return page;
 }
 
@@ -74,6 +82,10 @@ Hart::Flow Hart::execute_straddling(u64 pc, u32 low_half, u64& target) {
 }
 
 void Hart::select_tables() {
+  // Machine mode and code that all spaces share have space 0, the others their own plus 1.
+  const bool shared = state_.privilege == Privilege::machine ||
+                      (state_.privilege == Privilege::supervisor && !supervisor_code_local_ && state_.satp != 0);
+  fetch_mode_ = kFetchValid | static_cast<u64>(state_.privilege) | (shared ? 0 : u64{space_} + 1) << 2;
   const Tlb::Tables tables = tlb_.tables(data_context());
   loop_.read_table = reinterpret_cast<const u8*>(tables.read);
   loop_.write_table = reinterpret_cast<const u8*>(tables.write);
@@ -263,9 +275,8 @@ void Hart::refresh_fp_window() {
 }
 
 u64 Hart::code_page(u64 va) {
-  const u64 tag = (va & ~kPageMask) | kFetchValid | static_cast<u64>(state_.privilege);
-  const FetchEntry& entry = fetch_[(va >> kPageShift) & (kFetchEntries - 1)];
-  if (entry.tag == tag) return entry.page->page;
+  const FetchEntry& entry = fetch_entry(va);
+  if (entry.tag == ((va & ~kPageMask) | fetch_mode_)) return entry.page->page;
   // Without updates of A, a page that has not been accessed is a fault here.
   const u64 kept = state_.menvcfg;
   const Trap kept_trap = trap_;
@@ -276,18 +287,28 @@ u64 Hart::code_page(u64 va) {
   state_.menvcfg = kept;
   trap_ = kept_trap;
   if (!mapped) return kNoCodePage;
+  note_code(translation);
   bool uniform = true;
   pmp_allows(state_, Pa(translation.pa.value & ~kPageMask), kPageBytes, Access::fetch, state_.privilege, &uniform);
   return uniform ? parts_.memory.offset_of(translation.pa) >> kPageShift : kNoCodePage;
 }
 
-u32 Hart::execute_for_translated(u32 bits, u64 pc, u32 budget) {
+void Hart::executed(u64 page, u64* bits) const {
+  std::memset(bits, 0, kHalfwords / 8);
+  const DecodedPage* const decoded = code_.known(page);
+  if (decoded == nullptr) return;
+  for (u32 slot = 0; slot < kHalfwords; slot++) {
+    if (decoded->slots[slot].op != kSlotUndecoded) bits[slot / 64] |= u64{1} << (slot % 64);
+  }
+}
+
+u32 Hart::execute_for_translated(const Insn& insn, u32 bits, u64 pc, u32 budget) {
   sync_retired(budget);
-  const Decoded decoded = decode(bits, options_.isa);
+  const u32 length = instruction_length(static_cast<u16>(bits));
   u64 target = 0;
-  switch (execute(to_slot(decoded), pc, decoded.length, bits, target)) {
+  switch (execute(insn, pc, length, bits, target)) {
     case Flow::next: break;
-    case Flow::leave: HW_CHECK(target == pc + decoded.length, "an instruction that jumps"); return 2;
+    case Flow::leave: HW_CHECK(target == pc + length, "an instruction that jumps"); return 2;
     case Flow::jump:
     case Flow::trap: return 1;
   }
@@ -347,6 +368,7 @@ enter_page:
       loop_.first = reinterpret_cast<const u8*>(loop_.page->slots);
       loop_.page_va = pc & ~kPageMask;
       c.slot = loop_.first + ((pc & kPageMask) << kSlotShift);
+      fallbacks_[operation_of(c.insn().op)]++;
     }
   }
   }

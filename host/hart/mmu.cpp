@@ -10,7 +10,8 @@ namespace hartwood {
 namespace {
 
 namespace pte {
-constexpr u64 kV = 1 << 0, kR = 1 << 1, kW = 1 << 2, kX = 1 << 3, kU = 1 << 4, kA = 1 << 6, kD = 1 << 7;
+constexpr u64 kV = 1 << 0, kR = 1 << 1, kW = 1 << 2, kX = 1 << 3, kU = 1 << 4;
+constexpr u64 kG = 1 << 5, kA = 1 << 6, kD = 1 << 7;
 constexpr u64 kPbmt = u64{3} << 61, kN = u64{1} << 63, kReserved = u64{0x7f} << 54;
 constexpr u64 ppn(u64 entry) { return bits(entry, 53, 10); }
 }  // namespace pte
@@ -43,6 +44,7 @@ Walk walk(const HartState& state, GuestMemory& memory, u64 va, Access access, Pr
   };
   if (static_cast<u64>(sign_extend(va, va_bits)) != va) return fail(page_fault(access));
   const bool updates = state.menvcfg & envcfg::kAdue;
+  out.global = false;
   u64 table = bits(state.satp, 43, 0) << kPageShift;  // step 1
   for (int level = levels - 1; level >= 0; level--) {
     const unsigned shift = kPageShift + 9 * static_cast<unsigned>(level);
@@ -59,6 +61,7 @@ Walk walk(const HartState& state, GuestMemory& memory, u64 va, Access access, Pr
       if (!(state.menvcfg & envcfg::kPbmte) || (entry & pte::kPbmt) == pte::kPbmt || !leaf_entry)
         return fail(page_fault(access));
     }
+    if (entry & pte::kG) out.global = true;  // of a pointer: all that is below it
     // step 4
     if (!(entry & (pte::kR | pte::kX))) {
       if (entry & (pte::kA | pte::kD | pte::kU | pte::kN)) return fail(page_fault(access));
@@ -89,6 +92,7 @@ Walk walk(const HartState& state, GuestMemory& memory, u64 va, Access access, Pr
     const u64 region = u64{1} << region_shift;
     out.pa = Pa((ppn << kPageShift & ~(region - 1)) | (va & (region - 1)));
     out.region_bytes = region;
+    out.user = entry & pte::kU;
     out.writable = (entry & pte::kD) && leaf_allows(state, entry, Access::store, privilege);
     return Walk::done;
   }
@@ -167,6 +171,7 @@ bool translate(const HartState& state, GuestMemory& memory, u64 va, unsigned siz
     out.pa = Pa(va);
     out.region_bytes = kPageBytes;
     out.writable = true;
+    out.user = out.global = false;
   }
   if (!pmp_allows(state, out.pa, size, access, privilege, nullptr)) {
     trap = {access_fault(access), va};

@@ -12,6 +12,8 @@ namespace hartwood {
 struct Translation {
   Pa pa{};
   u64 region_bytes = kPageBytes;  // size of the leaf that maps it
+  bool user = false;              // the leaf's U
+  bool global = false;            // the same for all values of satp; false where satp translates nothing
   bool writable = false;          // a store by the same context would succeed without a change of the PTE
 };
 

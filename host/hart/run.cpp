@@ -42,6 +42,23 @@ void Hart::flush_fetch() {
   refetch_ = true;
 }
 
+void Hart::enter_space() {
+  bool fresh;
+  space_ = tlb_.use_space(state_.satp, fresh);
+  if (fresh) flush_fetch();
+  refetch_ = true;
+}
+
+// Whether supervisors' code is the same in all spaces is seen page by page.
+void Hart::note_code(const Translation& translation) {
+  if (state_.privilege != Privilege::supervisor || state_.satp == 0 || translation.global || supervisor_code_local_)
+    return;
+  supervisor_code_local_ = true;
+  flush_fetch();
+  if (translated_ != nullptr) translated_->fence_all();
+  select_tables();
+}
+
 void Hart::publish_retired() { shared_.retired.store_relaxed(state_.retired); }
 
 void Hart::flush(const FenceRequest& request) {
@@ -58,6 +75,9 @@ void Hart::flush(const FenceRequest& request) {
         tlb_.flush_address(va);
         if (translated_ != nullptr) translated_->fence_address(va);
       }
+    } else if (request.by_asid) {
+      tlb_.flush_asid(request.asid);
+      if (translated_ != nullptr) translated_->fence_asid(request.asid);
     } else {
       tlb_.flush_translated();
       if (translated_ != nullptr) translated_->fence_all();
@@ -70,6 +90,8 @@ void Hart::flush(const FenceRequest& request) {
 void Hart::flush_everything() {
   code_.new_epoch();
   tlb_.flush_all();
+  supervisor_code_local_ = false;
+  enter_space();
   flush_fetch();
   if (translated_ != nullptr) {
     translated_->fence_code();

@@ -26,7 +26,7 @@ std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOpt
     for (const Block& block : region.blocks) {
       if (block.end.kind != Exit::call && block.end.kind != Exit::go) continue;
       const i32 target = block.end.target;
-      if (target < 0 || !window.has(static_cast<u32>(target))) continue;
+      if (target < 0 || !window.has(static_cast<u32>(target)) || !window.executed(static_cast<u32>(target))) continue;
       if (std::find(wanted.begin(), wanted.end(), static_cast<u32>(target)) == wanted.end())
         wanted.push_back(static_cast<u32>(target));
     }
@@ -50,6 +50,7 @@ u32 Compiler::compile_next() {
 u32 Compiler::compile(const Request& request, const SeenTargets& seen) {
   Window window;
   window.pages = request.pages;
+  window.executed_halfwords = request.executed;
   for (u32 i = 0; i < kWindowPages; i++) {
     const u64 page = request.pages[i];
     if (page == kNoPage || page >= memory_.page_count()) continue;

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "base/bits.h"
+
 namespace hartwood::jit {
 namespace {
 
@@ -33,23 +35,30 @@ HartCode::HartCode(Hart& hart, Registry& registry, u32 visits)
 u32 HartCode::context() {
   const HartState& state = hart_.state();
   const u32 privilege = static_cast<u32>(state.privilege);
-  const u64 satp = state.privilege == Privilege::machine ? 0 : state.satp;
-  const u32 at = static_cast<u32>((satp ^ satp >> 44) * 4 + privilege) & (kContexts - 1);
+  const u64 space = hart_.code_space();
+  const u32 at = static_cast<u32>((space ^ space >> 44) * 4 + privilege) & (kContexts - 1);
   Context& context = contexts_[at];
-  if (context.name == 0 || context.satp != satp || context.privilege != privilege)
-    context = {satp, privilege, ++last_name_};
+  if (context.name == 0 || context.space != space || context.privilege != privilege)
+    context = {space, privilege, ++last_name_};
   if (last_name_ == ~u32{0}) {
     std::memset(static_cast<void*>(cache_.get()), 0, sizeof(JumpEntry) * kJumpEntries);
     fence_all();
     last_name_ = 1;
-    context = {satp, privilege, 1};
+    context = {space, privilege, 1};
   }
   return context.name;
 }
 
 void HartCode::fence_all() {
   for (Context& context : contexts_) context.name = 0;
-  std::memset(filter_, 0, sizeof filter_);
+  shared_ = local_ = {};
+}
+
+void HartCode::fence_asid(u64 asid) {
+  constexpr unsigned kAsidFirst = 44, kAsidLast = 59;  // of satp
+  for (Context& context : contexts_) {
+    if (context.space != Hart::kAllSpaces && bits(context.space, kAsidLast, kAsidFirst) == asid) context.name = 0;
+  }
 }
 
 void HartCode::fence_code() {
@@ -58,8 +67,15 @@ void HartCode::fence_code() {
 }
 
 void HartCode::fence_address(u64 va) {
-  const u32 at = static_cast<u32>(va >> kPageShift) & (kFilterBits - 1);
-  if (bit(filter_[at / 64], at % 64)) fence_all();
+  const u64 vpn = va >> kPageShift;
+  if (shared_.has(vpn)) {
+    fence_all();
+  } else if (local_.has(vpn)) {
+    for (Context& context : contexts_) {
+      if (context.space != Hart::kAllSpaces) context.name = 0;
+    }
+    local_ = {};
+  }
 }
 
 void HartCode::installed(u32 module) {
@@ -118,7 +134,14 @@ void HartCode::consider(u64 pc, u64 page) {
   for (u32 i = 0; i < kWindowPages; i++)
     request.pages[i] = i == kWindowBefore ? page : hart_.code_page(first + i * kPageBytes);
   static_assert(Hart::kNoCodePage == kNoPage);
-  registry_.request(request);
+  constexpr u32 kWords = Hart::kHalfwords / 64;
+  if (visits_ > 1) {
+    request.executed.resize(kWindowPages * kWords);
+    for (u32 i = 0; i < kWindowPages; i++) {
+      if (request.pages[i] != kNoPage) hart_.executed(request.pages[i], request.executed.data() + i * kWords);
+    }
+  }
+  registry_.request(std::move(request));
 }
 
 u64 HartCode::enter(u64 pc, u64 page) {
@@ -137,7 +160,10 @@ u64 HartCode::enter(u64 pc, u64 page) {
         }
       }
       if (slot == 0) {
-        if (pc == start && page != kNoPage) consider(pc, page);
+        if (pc != start)
+          gaps_++;
+        else if (page != kNoPage)
+          consider(pc, page);
         return pc;
       }
     }

@@ -3,10 +3,11 @@
 // hart's thread.
 //
 // The jump cache says for a virtual address and a context which table slot has its code. A context names what the
-// translation of addresses depends on: satp and the privilege. Coming back to a satp finds its context again, with all
-// of its entries. A context ends when a fence of translation may concern it: then it gets a new name, and entries with
-// the old one match no more; nothing is cleared. The fence of one address ends contexts only where code of that page
-// was found. FENCE.I ends all contexts, and an epoch: after it a module's bytes are compared again before it is run.
+// translation of addresses depends on: satp and the privilege, or the privilege alone where all values of satp share
+// the code, as a kernel's. Coming back to a satp finds its context again, with all of its entries. A context ends when
+// a fence of translation may concern it: then it gets a new name, and entries with the old one match no more; nothing
+// is cleared. The fence of one address ends contexts only where code of that page was found. FENCE.I ends all contexts,
+// and an epoch: after it a module's bytes are compared again before it is run.
 #pragma once
 
 #include <memory>
@@ -24,6 +25,7 @@ class HartCode final : public TranslatedCode {
   u64 enter(u64 pc, u64 page) override;
   void fence_code() override;
   void fence_all() override;
+  void fence_asid(u64 asid) override;
   void fence_address(u64 va) override;
 
   // The hart's thread has instantiated a module, or forgotten one that is being dropped.
@@ -33,13 +35,16 @@ class HartCode final : public TranslatedCode {
   // What happened so far: calls of compiled code from outside, and instructions that it retired.
   u64 entries() const { return entries_; }
   u64 instructions() const { return instructions_; }
+  // How often compiled code ended and there was none where it went.
+  u64 gaps() const { return gaps_; }
+  u64 fallbacks(Op op) const { return hart_.fallbacks(op); }
 
  private:
   static constexpr u32 kContexts = 64;
   static constexpr u32 kCandidates = 1024;
-  static constexpr u32 kFilterBits = 4096;
+  static constexpr u32 kFilterBits = 16384;
   struct Context {
-    u64 satp = 0;
+    u64 space = 0;  // Hart::code_space()
     u32 privilege = 0;
     u32 name = 0;  // 0: unused
   };
@@ -62,13 +67,15 @@ class HartCode final : public TranslatedCode {
   u32 epoch_ = 1;
   std::vector<u32> checked_;  // by module id: the epoch in which its bytes were compared
   Candidate candidates_[kCandidates];
-  // Virtual pages that the jump cache says something of, by a hash.
-  void note_page(u64 vpn) {
-    const u32 at = static_cast<u32>(vpn) & (kFilterBits - 1);
-    filter_[at / 64] |= u64{1} << (at % 64);
-  }
-  u64 filter_[kFilterBits / 64] = {};
-  u64 entries_ = 0, instructions_ = 0;
+  // Virtual pages that the jump cache says something of, by a hash; those that all spaces share, and the others.
+  struct Filter {
+    u64 pages[kFilterBits / 64] = {};
+    void note(u64 vpn) { pages[vpn % kFilterBits / 64] |= u64{1} << (vpn % 64); }
+    bool has(u64 vpn) const { return (pages[vpn % kFilterBits / 64] >> (vpn % 64)) & 1; }
+  };
+  void note_page(u64 vpn) { (hart_.code_space() == Hart::kAllSpaces ? shared_ : local_).note(vpn); }
+  Filter shared_, local_;
+  u64 entries_ = 0, instructions_ = 0, gaps_ = 0;
 };
 
 }  // namespace hartwood::jit

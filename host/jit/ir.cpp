@@ -103,7 +103,10 @@ std::string to_text(const Block& block) {
   switch (block.end.kind) {
     case Exit::call:
     case Exit::go:
-    case Exit::interpret: text += format(" 0x%x", block.end.target); break;
+    case Exit::interpret:
+      text += format(" 0x%x", block.end.target);
+      if (block.end.cold) text += " cold";
+      break;
     default: break;
   }
   if (block.end.taken != kNoBlock) text += format(" b%u", block.end.taken);

@@ -112,6 +112,7 @@ struct Terminator {
   u32 taken = kNoBlock, next = kNoBlock;  // blocks
   i32 target = 0;                         // window offset; may be outside of it
   std::vector<u32> cases;                 // go_value: blocks that it was seen to go to
+  bool cold = false;                      // go: control was never seen to go there
 };
 
 struct GuestInsn {

@@ -20,11 +20,13 @@
 #include "jit/lower.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "base/bits.h"
+#include "hart/code_cache.h"
 #include "isa/isa.h"
 #include "jit/flow_graph.h"
 #include "wasm/encoder.h"
@@ -69,6 +71,7 @@ struct Operands {
   u32 rd = 0;
   bool rd_x = false, rd_f = false;
   bool is_csr = false;
+  Insn slot;  // as Hart::execute_for_translated wants it
 };
 Operands operands_of(const GuestInsn& guest) {
   IsaOptions all;
@@ -78,6 +81,7 @@ Operands operands_of(const GuestInsn& guest) {
   const OpInfo& of = info(decoded.op);
   Operands result;
   result.rd = insn.rd;
+  result.slot = to_slot(decoded);
   result.rd_x = of.writes_x() && insn.rd != 0;
   result.rd_f = of.writes_f();
   result.is_csr = of.format == Format::csr || of.format == Format::csri;
@@ -362,12 +366,13 @@ class FunctionLowering {
     code_.op(op::kI64Add);
   }
 
-  static i32 site(i32 offset, u32 not_done) {
-    return static_cast<i32>(static_cast<u32>(offset + kSiteBias) | not_done << kSiteShift);
+  // `interpret`: the instruction there is the interpreter's; else it may be that there is code for it.
+  static i32 site(i32 offset, u32 not_done, bool interpret = true) {
+    return static_cast<i32>(static_cast<u32>(offset + kSiteBias) | (interpret ? 1 : 0) | not_done << kSiteShift);
   }
-  void leave_at(i32 offset, u32 not_done) {
+  void leave_at(i32 offset, u32 not_done, bool interpret = true) {
     left_ = true;
-    code_.i32(site(offset, not_done));
+    code_.i32(site(offset, not_done, interpret));
     code_.set(site_);
     code_.br(out_);
   }
@@ -392,8 +397,6 @@ class FunctionLowering {
     code_.op(op::kI64Add);
     code_.i64(-i64{kSiteBias} - region_.entry);
     code_.op(op::kI64Add);
-    code_.i64(1);
-    code_.op(op::kI64Or);
   }
 
   // ---------------------------------------------------------------------------------------------- structured control
@@ -491,6 +494,10 @@ class FunctionLowering {
         code_.op(op::kReturn);
         break;
       case Exit::go:
+        if (end.cold) {
+          leave_at(end.target, 0, false);
+          break;
+        }
         push_address(end.target);
         code_.set(result_);
         go(x, f, function_at(end.target));
@@ -803,9 +810,9 @@ class FunctionLowering {
           code_.i64(0);
         else
           code_.get(x_local_[each.data]);
-        code_.memory(each.is_float ? op::kF64Store : store_opcode(each.size), align_of(each.size), offset);
+        code_.memory(each.is_float ? u8{op::kF64Store} : store_opcode(each.size), align_of(each.size), offset);
       } else {
-        code_.memory(each.is_float ? op::kF64Load : load_opcode(each.size, each.is_signed), align_of(each.size),
+        code_.memory(each.is_float ? u8{op::kF64Load} : load_opcode(each.size, each.is_signed), align_of(each.size),
                      offset);
         if (each.is_float)
           code_.set(f_local_[each.data]);
@@ -1067,6 +1074,7 @@ class FunctionLowering {
     const Operands of = operands_of(guest);
     spill(of.x, of.f);
     code_.get(kState);
+    code_.i64(std::bit_cast<i64>(of.slot));
     code_.i32(static_cast<i32>(guest.bits));
     push_address(guest.offset);
     code_.get(budget_);
@@ -1433,7 +1441,7 @@ EmittedModule lower(const std::vector<Region>& regions, u32 slot, const Target& 
   module.use_branch_hints(target.branch_hints);
   Shared shared{target, 0, 0, 0, 0, 0, {}};
   shared.region_type = module.add_type({Type::i32, Type::i64, Type::i32, Type::i32, Type::i32}, {Type::i64});
-  shared.execute_type = module.add_type({Type::i32, Type::i32, Type::i64, Type::i32}, {Type::i32});
+  shared.execute_type = module.add_type({Type::i32, Type::i64, Type::i32, Type::i64, Type::i32}, {Type::i32});
   const u32 multiply_type = module.add_type({Type::i64, Type::i64}, {Type::i64});
   module.import_memory("env", "memory", 1, 65536, true);
   module.import_table("env", "table");

@@ -44,6 +44,7 @@ class Discovery {
     const Decoded decoded = decode(bits, isa_);
     return Known{decoded, bits, flow_of(decoded)};
   }
+  bool executed(i32 offset) const { return window_.executed(static_cast<u32>(offset)); }
   // Where a direct transfer goes; may be outside of the window.
   static i32 target(i32 offset, const Known& insn) { return offset + insn.decoded.insn.imm; }
 
@@ -52,6 +53,7 @@ class Discovery {
     std::deque<i32> queue = {entry_};
     leaders_.insert(entry_);
     const auto lead = [&](i32 offset) {
+      if (!executed(offset)) return;
       if (leaders_.insert(offset).second) queue.push_back(offset);
     };
     while (!queue.empty() && known_.size() < limits_.instructions && leaders_.size() < limits_.blocks) {
@@ -119,6 +121,7 @@ class Discovery {
           end.target = offset;
           const std::optional<Known> insn = read(offset);
           end.kind = insn && insn->flow == Flow::interpret ? Exit::interpret : Exit::go;
+          end.cold = end.kind == Exit::go && !executed(offset);
         }
         break;
       }

@@ -17,7 +17,7 @@ Registry::Registry(GuestMemory& memory, u32 harts, u32 first_slot, CompilerStati
   entries_.reserve(16384);
 }
 
-bool Registry::request(const Request& request) {
+bool Registry::request(Request request) {
   {
     Guard guard(lock_);
     if (requests_.size() >= kMaxRequests) return false;
@@ -41,7 +41,7 @@ bool Registry::request(const Request& request) {
       places_[request.pages[request.entry >> kPageShift]].push_back(static_cast<u16>(request.entry & kPageMask));
     asked.waiting = true;
     asked.attempts++;
-    requests_.push_back(request);
+    requests_.push_back(std::move(request));
   }
   statistics_.requests.fetch_add(1);
   work_.fetch_add(1);
@@ -52,7 +52,7 @@ bool Registry::request(const Request& request) {
 bool Registry::take(Request& request, std::vector<u32>& seen) {
   Guard guard(lock_);
   if (requests_.empty()) return false;
-  request = requests_.front();
+  request = std::move(requests_.front());
   requests_.erase(requests_.begin());
   seen.clear();
   for (u32 i = 0; i < kWindowPages; i++) {

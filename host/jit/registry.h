@@ -39,6 +39,7 @@ inline constexpr u32 kTableSlots = 65536;
 struct Request {
   u32 entry = 0;                        // window offset
   std::array<u64, kWindowPages> pages;  // RAM page numbers, kNoPage where nothing executable is mapped
+  std::vector<u64> executed;            // Window::executed_halfwords
 };
 
 struct CompiledModule {
@@ -67,7 +68,7 @@ class Registry {
 
   // ---- harts
   // Asks for the code at a place; false if it is compiled, under way or hopeless, or if too many wait.
-  bool request(const Request& request);
+  bool request(Request request);
   // A module with an entry at `offset` of RAM page `page`, installed on `hart`, whose pages are where `page_at` says
   // (distance in pages from `page` -> RAM page). `entry`: index of the entry.
   template <class PageAt>

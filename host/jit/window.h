@@ -29,6 +29,13 @@ class Window {
     std::copy(from, from + kPageBytes, bytes_.begin() + index * kPageBytes);
     present_ |= 1u << index;
   }
+  // What was executed, a bit for each halfword; empty: nothing is known of that.
+  std::vector<u64> executed_halfwords;
+  // Whether it is worth while to translate the instruction at `offset`.
+  bool executed(u32 offset) const {
+    if (executed_halfwords.empty() || offset >= kWindowBytes) return true;
+    return bit(executed_halfwords[offset / 128], offset / 2 % 64);
+  }
   bool has(u32 offset) const { return offset < kWindowBytes && bit(present_, offset >> kPageShift); }
   const u8* at(u32 offset) const { return bytes_.data() + offset; }
 

@@ -24,34 +24,138 @@ std::optional<u64> probe(const Tlb& tlb, TlbContext context, bool write, u64 va,
   if ((x & ~(ram - size)) != 0) return std::nullopt;
   return x;
 }
+void fill(Tlb& tlb, TlbContext context, u64 va, u64 ram_offset, bool write, u64 region_bytes = kPageBytes) {
+  tlb.fill(context, {va, ram_offset, region_bytes, context == TlbContext::user, false}, write);
+}
 bool hit(const Tlb& tlb, TlbContext context, bool write, u64 va) { return probe(tlb, context, write, va).has_value(); }
 
 TEST(Tlb, HitsWhatWasFilledAndNothingElse) {
-  Tlb tlb(kBytes);
   for (const TlbContext context : kContexts) {
     for (const bool write : {false, true}) {
+      Tlb tlb(kBytes);
       const u64 va = 0xffff'ffc0'1234'5000 + u64{static_cast<u8>(context)} * 0x10'0000 + (write ? 0x8'0000 : 0);
       EXPECT_FALSE(hit(tlb, context, write, va));
-      tlb.fill(context, va + 0x678, kOffset, write, kPageBytes);
-      for (const u64 within : {u64{0}, u64{1}, u64{0x678}, u64{0xfff}})
+      fill(tlb, context, va + 0x678, kOffset, write);
+      for (const u64 within : {u64{0}, u64{1}, u64{0x678}, u64{0xfff}}) {
         EXPECT_EQ(probe(tlb, context, write, va + within), kOffset + within);
-      EXPECT_FALSE(hit(tlb, context, !write, va));
-      for (const TlbContext other : kContexts) {
-        if (other == context) continue;
-        EXPECT_FALSE(hit(tlb, other, write, va));
+        EXPECT_EQ(probe(tlb, context, false, va + within), kOffset + within);  // what is written may be read
       }
+      EXPECT_EQ(hit(tlb, context, true, va), write);
       EXPECT_FALSE(hit(tlb, context, write, va - 1));
       EXPECT_FALSE(hit(tlb, context, write, va + kPageBytes));
       for (unsigned bit = kPageShift; bit < 64; bit++)
         EXPECT_FALSE(hit(tlb, context, write, va ^ u64{1} << bit)) << bit;
+      EXPECT_EQ(tlb.fills(), 1u);
     }
   }
-  EXPECT_EQ(tlb.fills(), 8u);
+}
+
+TEST(Tlb, ContextsSeeWhatTheyMay) {
+  for (const TlbContext filled : kContexts) {
+    for (const bool user : {false, true}) {
+      Tlb tlb(kBytes);
+      for (const TlbContext context : kContexts) tlb.tables(context);  // made
+      tlb.fill(filled, {0x5000, kOffset, kPageBytes, user, true}, true);
+      for (const TlbContext seen : kContexts) {
+        bool expected = seen == filled;
+        if (filled != TlbContext::machine && seen != TlbContext::machine) {
+          if (user && seen != TlbContext::supervisor) expected = true;
+          if (!user && seen != TlbContext::user) expected = true;
+        }
+        // Impossible, so nothing is promised: the user in a page of the supervisor's, and the other way about.
+        if ((filled == TlbContext::user && !user) || (filled == TlbContext::supervisor && user)) continue;
+        EXPECT_EQ(hit(tlb, seen, true, 0x5000), expected) << static_cast<int>(filled) << static_cast<int>(seen) << user;
+        EXPECT_EQ(hit(tlb, seen, false, 0x5000), expected);
+      }
+    }
+  }
+}
+
+constexpr u64 kSatp = u64{8} << 60;
+u64 satp_of(u64 asid, u64 root = 1) { return kSatp | asid << 44 | root; }
+
+TEST(Tlb, ASpaceIsFoundAgain) {
+  Tlb tlb(kBytes);
+  ASSERT_EQ(tlb.spaces(), Tlb::kMaxSpaces);
+  bool fresh;
+  const auto both = {TlbContext::user, TlbContext::supervisor_sum};
+  for (u64 asid = 1; asid <= Tlb::kMaxSpaces; asid++) {
+    tlb.use_space(satp_of(asid), fresh);
+    for (const TlbContext context : both) EXPECT_FALSE(hit(tlb, context, true, 0x5000));
+    tlb.fill(TlbContext::user, {0x5000, asid << kPageShift, kPageBytes, true, false}, true);
+    tlb.fill(TlbContext::supervisor_sum, {0x5000, asid << kPageShift, kPageBytes, true, false}, true);
+  }
+  for (u64 asid = 1; asid <= Tlb::kMaxSpaces; asid++) {
+    tlb.use_space(satp_of(asid), fresh);
+    EXPECT_FALSE(fresh);
+    for (const TlbContext context : both) EXPECT_EQ(probe(tlb, context, true, 0x5000), asid << kPageShift);
+  }
+  // One more takes the place of the one that was used least lately.
+  tlb.use_space(satp_of(1), fresh);
+  tlb.use_space(satp_of(100), fresh);
+  EXPECT_TRUE(fresh);
+  EXPECT_FALSE(hit(tlb, TlbContext::user, true, 0x5000));
+  tlb.use_space(satp_of(1), fresh);
+  EXPECT_FALSE(fresh);
+  EXPECT_TRUE(hit(tlb, TlbContext::user, true, 0x5000));
+  tlb.use_space(satp_of(2), fresh);
+  EXPECT_TRUE(fresh);
+  // The same root with another ASID, and the other way about, are others.
+  tlb.fill(TlbContext::user, {0x5000, kOffset, kPageBytes, true, false}, true);
+  tlb.use_space(satp_of(3, 2), fresh);
+  EXPECT_TRUE(fresh);
+  EXPECT_FALSE(hit(tlb, TlbContext::user, true, 0x5000));
+}
+
+TEST(Tlb, GlobalPagesOfTheSupervisorStay) {
+  for (const bool global : {true, false}) {
+    Tlb tlb(kBytes);
+    bool fresh;
+    tlb.use_space(satp_of(1), fresh);
+    tlb.fill(TlbContext::supervisor, {0x7000, kOffset, kPageBytes, false, true}, true);
+    tlb.fill(TlbContext::supervisor, {0x8000, kOffset, kPageBytes, false, global}, true);
+    tlb.use_space(satp_of(2), fresh);
+    EXPECT_EQ(hit(tlb, TlbContext::supervisor, true, 0x8000), global);
+    tlb.use_space(satp_of(1), fresh);
+    EXPECT_EQ(hit(tlb, TlbContext::supervisor, true, 0x8000), global);
+  }
+}
+
+TEST(Tlb, FlushesOfAnAsid) {
+  for (const bool global : {true, false}) {
+    Tlb tlb(kBytes);
+    bool fresh;
+    const auto fill_in = [&](u64 asid) {
+      tlb.use_space(satp_of(asid), fresh);
+      tlb.fill(TlbContext::user, {0x5000, kOffset, kPageBytes, true, false}, true);
+      tlb.fill(TlbContext::supervisor_sum, {0x5000, kOffset, kPageBytes, true, false}, true);
+      tlb.fill(TlbContext::supervisor, {0x7000, kOffset, kPageBytes, false, global}, true);
+    };
+    fill_in(1);
+    fill_in(2);
+    tlb.flush_asid(1);
+    EXPECT_TRUE(hit(tlb, TlbContext::user, true, 0x5000));
+    EXPECT_EQ(hit(tlb, TlbContext::supervisor, true, 0x7000), global);
+    tlb.use_space(satp_of(1), fresh);
+    EXPECT_FALSE(hit(tlb, TlbContext::user, true, 0x5000));
+    EXPECT_FALSE(hit(tlb, TlbContext::supervisor_sum, true, 0x5000));
+    // Of an address: in all spaces.
+    fill_in(1);
+    tlb.flush_address(0x5abc);
+    EXPECT_FALSE(hit(tlb, TlbContext::user, true, 0x5000));
+    tlb.use_space(satp_of(2), fresh);
+    EXPECT_FALSE(hit(tlb, TlbContext::user, true, 0x5000));
+  }
+}
+
+TEST(Tlb, LargeMemoriesHaveFewerSpaces) {
+  EXPECT_EQ(Tlb(u64{512} << 20).spaces(), 4u);
+  EXPECT_EQ(Tlb(u64{2} << 30).spaces(), 1u);
 }
 
 TEST(Tlb, MisalignedAccessesMiss) {
   Tlb tlb(kBytes);
-  tlb.fill(TlbContext::user, 0x5000, kOffset, false, kPageBytes);
+  fill(tlb, TlbContext::user, 0x5000, kOffset, false);
   for (const u64 size : {1u, 2u, 4u, 8u}) {
     for (u64 within = 0; within < kPageBytes; within++) {
       const auto found = probe(tlb, TlbContext::user, false, 0x5000 + within, size);
@@ -91,7 +195,7 @@ TEST(Tlb, FillsTheEdgesOfMemory) {
   for (const u64 va : {u64{0}, ~kPageMask, kBytes, 2 * kBytes, kBytes - kPageBytes}) {
     for (const u64 offset : {u64{0}, kBytes - kPageBytes}) {
       Tlb tlb(kBytes);
-      tlb.fill(TlbContext::supervisor, va, offset, true, kPageBytes);
+      fill(tlb, TlbContext::supervisor, va, offset, true);
       EXPECT_EQ(probe(tlb, TlbContext::supervisor, true, va + 0xff8, 8), offset + 0xff8);
       EXPECT_FALSE(hit(tlb, TlbContext::supervisor, true, va ^ kBytes));
       EXPECT_FALSE(hit(tlb, TlbContext::supervisor, true, va ^ 2 * kBytes));
@@ -102,11 +206,11 @@ TEST(Tlb, FillsTheEdgesOfMemory) {
 TEST(Tlb, ANewEntryTakesTheSlot) {
   Tlb tlb(kBytes);
   const u64 va = 0x1000, rival = va + 2 * kBytes;  // the same slot
-  tlb.fill(TlbContext::user, va, 0x1000, false, kPageBytes);
-  tlb.fill(TlbContext::user, rival, 0x2000, false, kPageBytes);
+  fill(tlb, TlbContext::user, va, 0x1000, false);
+  fill(tlb, TlbContext::user, rival, 0x2000, false);
   EXPECT_FALSE(hit(tlb, TlbContext::user, false, va));
   EXPECT_EQ(probe(tlb, TlbContext::user, false, rival), 0x2000u);
-  tlb.fill(TlbContext::user, rival, 0x3000, false, kPageBytes);
+  fill(tlb, TlbContext::user, rival, 0x3000, false);
   EXPECT_EQ(probe(tlb, TlbContext::user, false, rival), 0x3000u);
   // Flushing the one that lost the slot may take the winner with it, but never the other way about.
   tlb.flush_address(rival);
@@ -115,8 +219,8 @@ TEST(Tlb, ANewEntryTakesTheSlot) {
 
 TEST(Tlb, TheContextOfNothingStaysEmpty) {
   Tlb tlb(kBytes);
-  tlb.fill(TlbContext::none, 0x1000, 0x1000, false, kPageBytes);
-  tlb.fill(TlbContext::none, 0x1000, 0x1000, true, kPageBytes);
+  fill(tlb, TlbContext::none, 0x1000, 0x1000, false);
+  fill(tlb, TlbContext::none, 0x1000, 0x1000, true);
   EXPECT_FALSE(hit(tlb, TlbContext::none, false, 0x1000));
   EXPECT_FALSE(hit(tlb, TlbContext::none, true, 0x1000));
   EXPECT_EQ(tlb.fills(), 0u);
@@ -127,8 +231,8 @@ TEST(Tlb, Flushes) {
   const auto fill_all = [&] {
     for (const TlbContext context : kContexts) {
       for (const bool write : {false, true}) {
-        tlb.fill(context, 0x1000, 0x1000, write, kPageBytes);
-        tlb.fill(context, 0x2000, 0x2000, write, kPageBytes);
+        fill(tlb, context, 0x1000, 0x1000, write);
+        fill(tlb, context, 0x2000, 0x2000, write);
       }
     }
   };
@@ -167,19 +271,18 @@ TEST(Tlb, FlushesOfMoreThanTheLogHolds) {
     return hits;
   };
   for (const u64 pages : {u64{4095}, u64{4096}, u64{4097}, u64{12000}, u64{10}}) {
-    for (u64 page = 0; page < pages; page++)
-      tlb.fill(TlbContext::user, page << kPageShift, page << kPageShift, true, kPageBytes);
+    for (u64 page = 0; page < pages; page++) fill(tlb, TlbContext::user, page << kPageShift, page << kPageShift, true);
     EXPECT_EQ(count(), pages);
     tlb.flush_translated();
     EXPECT_EQ(count(), 0u);
   }
   // The same slots again and again, dropped one by one, then all together.
   for (int round = 0; round < 3000; round++) {
-    tlb.fill(TlbContext::user, 0x5000, 0, true, kPageBytes);
-    tlb.fill(TlbContext::user, 0x6000, 0, true, kPageBytes);
+    fill(tlb, TlbContext::user, 0x5000, 0, true);
+    fill(tlb, TlbContext::user, 0x6000, 0, true);
     tlb.flush_address(0x5000);
   }
-  tlb.fill(TlbContext::user, 0x9000, 0, true, kPageBytes);
+  fill(tlb, TlbContext::user, 0x9000, 0, true);
   tlb.flush_translated();
   EXPECT_EQ(count(), 0u);
 }
@@ -190,8 +293,8 @@ TEST(Tlb, ALargePageIsDroppedAsOne) {
       Tlb tlb(kBytes);
       const u64 base = 7 * region;
       const u64 pieces[] = {0, region / 2, region - kPageBytes};
-      for (const u64 piece : pieces) tlb.fill(context, base + piece, kOffset, piece != 0, region);
-      tlb.fill(context, 0x5000, kOffset, false, kPageBytes);
+      for (const u64 piece : pieces) fill(tlb, context, base + piece, kOffset, piece != 0, region);
+      fill(tlb, context, 0x5000, kOffset, false);
       tlb.flush_address(base + region);  // its neighbours say nothing about it
       tlb.flush_address(base - 1);
       if (region < kBytes) {  // else they share its slots
@@ -208,12 +311,12 @@ TEST(Tlb, ManyLargePages) {
   constexpr u64 kRegion = u64{2} << 20;
   for (int round = 0; round < 2; round++) {
     for (u64 page = 0; page < 50; page++)
-      tlb.fill(TlbContext::user, page * kRegion + 0x3000, page << 13, false, kRegion);
+      fill(tlb, TlbContext::user, page * kRegion + 0x3000, page << 13, false, kRegion);
     // The last ones first: no list of any length is relied on.
     for (u64 page = 50; page-- > 0;) {
       tlb.flush_address(page * kRegion + 0x10'0000);
       EXPECT_FALSE(hit(tlb, TlbContext::user, false, page * kRegion + 0x3000)) << page;
-      tlb.fill(TlbContext::user, page * kRegion + 0x5000, page << 13, true, kRegion);
+      fill(tlb, TlbContext::user, page * kRegion + 0x5000, page << 13, true, kRegion);
     }
     tlb.flush_translated();
   }

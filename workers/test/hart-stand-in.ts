@@ -21,9 +21,9 @@ const machine = new Int32Array(memory.buffer, shared);
 const { exports } = makeHartCore(100);
 exports.hw_module_installed = () => void Atomics.add(words, HartShared_modules_installed / 4, 1);
 const translations = new Translations(exports, memory, hart);
-port.onmessage = ({ data }: MessageEvent<ToTranslations>) => {
+port.onmessage = ({ data }: MessageEvent<readonly ToTranslations[]>) => {
   Atomics.add(words, HartShared_mail_taken / 4, 1);
-  translations.receive(data);
+  for (const message of data) translations.receive(message);
 };
 
 function run(): number {
