@@ -136,6 +136,7 @@ runCase('a context switch a hundred frames deep', { source: 'switch.S', share: 0
 runCase('longjmp out of fifty frames', { source: 'longjmp.S', share: 0.5 });
 runCase('a callee rewrites its caller behind the call', { source: 'rewrite.S', share: 0.1 });
 runCase('FENCE.I in a callee', { source: 'fence_i.S', share: 0.1 });
+runCase('S-mode code and data that differ between spaces; SFENCE.VMA for one ASID', { source: 'spaces.c', share: 0.2 });
 runCase('SFENCE.VMA in a callee that remaps its caller or its data', { source: 'remap.c', share: 0.3 });
 runCase('SFENCE.VMA in a callee that remaps the second of its caller\'s pages', { source: 'remap.c', define: 'CASE_SPAN', share: 0.3 });
 runCase('SUM changes in a callee and before an access', { source: 'modes.c', define: 'CASE_SUM', share: 0.1 });
