@@ -29,13 +29,13 @@ __asm__(
 extern char functions[];
 
 static struct { u64 *root, *code, *data, which; } spaces[kSpaces];
-static u64 data_page[3];
+static u64 data_page[3], data_flags = kR | kW;
 static const u64 steps[3] = {1, 20, 300};
 
 static void map(u64 space, u64 which) {
   spaces[space].which = which;
   *spaces[space].code = pte((u64)functions + 4096 * which, kR | kX);
-  *spaces[space].data = pte(data_page[which], kR | kW);
+  *spaces[space].data = pte(data_page[which], data_flags);
 }
 
 __attribute__((noinline)) static u64 shared(u64 v) {
@@ -50,6 +50,8 @@ static u64 turns(u64 rounds, u64 count, u64 period, int fence) {
   for (u64 round = 1; round <= rounds; round++) {
     const u64 now = round * 7 % count;
     WRITE_CSR(satp, satp_of(spaces[now].root, now + 1));
+    sum += *(volatile u64*)DATA;
+    wanted += 7 * spaces[now].which + 1;
     if (fence != 0 && round % period == 0) {
       // The current space, or another one.
       const u64 changed = round / period % 2 ? now : (now + 1) % count, asid = changed + 1;
@@ -67,12 +69,19 @@ static u64 turns(u64 rounds, u64 count, u64 period, int fence) {
 
 static void kernel(void) {
   for (u64 i = 0, v = 1; i < 2000; i++) v = shared(v);  // compiled before anything but this was seen
-  expect(turns(3000, 2, 1, 0), 0, 1);
-  expect(turns(3000, 2, 500, 1), 0, 2);
-  expect(turns(3000, 3, 400, 2), 0, 3);
-  expect(turns(6000, kSpaces, 1, 0), 0, 4);
-  expect(turns(3000, kSpaces, 100, 1), 0, 5);
-  expect(turns(3000, kSpaces, 90, 2), 0, 6);
+  for (int user = 0; user < 2; user++) {
+    expect(turns(3000, 2, 1, 0), 0, 1);
+    expect(turns(3000, 2, 500, 1), 0, 2);
+    expect(turns(3000, 3, 400, 2), 0, 3);
+    expect(turns(6000, kSpaces, 1, 0), 0, 4);
+    expect(turns(3000, kSpaces, 100, 1), 0, 5);
+    expect(turns(3000, kSpaces, 90, 2), 0, 6);
+    // Again with the data in pages of U-mode.
+    __asm__ volatile("csrs sstatus, %0" ::"r"(SSTATUS_SUM));
+    data_flags |= kU;
+    for (u64 i = 0; i < kSpaces; i++) map(i, i % 3);
+    sfence_vma();
+  }
   finish(0);
 }
 
@@ -82,6 +91,7 @@ int run(void) {
     *(u64*)data_page[i] = 7 * i + 1;
   }
   for (u64 i = 0; i < kSpaces; i++) {
+    for (u64 skip = i * i % 7; skip != 0; skip--) new_page();  // roots that are not alike
     spaces[i].root = new_space();
     spaces[i].code = entry_of(spaces[i].root, CODE);
     spaces[i].data = entry_of(spaces[i].root, DATA);
