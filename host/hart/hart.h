@@ -107,7 +107,7 @@ class Hart final : public FenceTarget {
   }
   static constexpr u64 kAllSpaces = ~u64{0};
   // The RAM page that fetches from `va` come from in the current mode, or kNoCodePage. Changes nothing.
-  static constexpr u8 kCold = 24;
+  static constexpr u8 kCold = 64;
   // Bytes from the state to the window.
   static constexpr u32 kWindowDistance =
       (sizeof(HartState) + alignof(TranslatedCode::Window) - 1) & ~(alignof(TranslatedCode::Window) - 1);
@@ -234,17 +234,21 @@ class Hart final : public FenceTarget {
     DecodedPage* page;
   };
   static constexpr u32 kFetchEntries = 512;
-  static constexpr u64 kFetchValid = 0x800;
+  static constexpr u64 kFetchValid = 0x800, kFetchSpace = 0x1c;
   FetchEntry fetch_[kFetchEntries];
   u64 fetch_mode_ = 0;  // a tag without its page, now
   u32 space_ = 0;       // of the current satp
   // The supervisor's code is not the same in all spaces: its translations and its compiled code belong to one satp.
   bool supervisor_code_local_ = false;
-  FetchEntry& fetch_entry(u64 pc) {
+  FetchEntry& fetch_entry(u64 pc) { return fetch_[fetch_index(pc, static_cast<u32>(fetch_mode_ & kFetchSpace) >> 2)]; }
+  static u32 fetch_index(u64 va, u32 space) {
     constexpr u32 kApart = 67;  // programs of different spaces like the same addresses
-    return fetch_[((pc >> kPageShift) + kApart * static_cast<u32>(fetch_mode_ >> 2 & 7)) & (kFetchEntries - 1)];
+    return (static_cast<u32>(va >> kPageShift) + kApart * space) & (kFetchEntries - 1);
   }
+  bool fetch_large_ = false;  // an entry of a user's large page was made
   void flush_fetch();
+  void flush_fetch_address(u64 va);
+  void flush_fetch_spaces();  // all but what is shared
   // satp has another value.
   void enter_space();
   void note_code(const Translation& translation);

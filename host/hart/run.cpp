@@ -39,6 +39,7 @@ void Hart::state_changed() {
 
 void Hart::flush_fetch() {
   std::memset(static_cast<void*>(fetch_), 0, sizeof fetch_);
+  fetch_large_ = false;
   refetch_ = true;
 }
 
@@ -49,8 +50,29 @@ void Hart::enter_space() {
   refetch_ = true;
 }
 
+// A large page's code may be remembered by many entries; supervisors' usually is.
+void Hart::flush_fetch_address(u64 va) {
+  refetch_ = true;
+  if (fetch_large_ || (va >> 63) != 0) {
+    flush_fetch();
+    return;
+  }
+  for (u32 space = 0; space <= Tlb::kMaxSpaces; space++) {
+    FetchEntry& entry = fetch_[fetch_index(va, space)];
+    if ((entry.tag ^ va) >> kPageShift == 0) entry.tag = 0;
+  }
+}
+
+void Hart::flush_fetch_spaces() {
+  refetch_ = true;
+  for (FetchEntry& entry : fetch_) {
+    if (entry.tag & kFetchSpace) entry.tag = 0;
+  }
+}
+
 // Whether supervisors' code is the same in all spaces is seen page by page.
 void Hart::note_code(const Translation& translation) {
+  if (state_.privilege == Privilege::user && translation.region_bytes != kPageBytes) fetch_large_ = true;
   if (state_.privilege != Privilege::supervisor || state_.satp == 0 || translation.global || supervisor_code_local_)
     return;
   supervisor_code_local_ = true;
@@ -73,17 +95,20 @@ void Hart::flush(const FenceRequest& request) {
       const u64 last = request.size == 0 ? first : request.start + request.size - 1;
       for (u64 va = first; va <= last && va >= first; va += kPageBytes) {
         tlb_.flush_address(va);
+        flush_fetch_address(va);
         if (translated_ != nullptr) translated_->fence_address(va);
       }
     } else if (request.by_asid) {
       tlb_.flush_asid(request.asid);
+      flush_fetch_spaces();
       if (translated_ != nullptr) translated_->fence_asid(request.asid);
     } else {
       tlb_.flush_translated();
+      flush_fetch();
       if (translated_ != nullptr) translated_->fence_all();
     }
   }
-  flush_fetch();
+  if (request.kinds & kFenceCode) flush_fetch();
   context_changed();
 }
 
