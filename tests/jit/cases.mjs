@@ -159,7 +159,7 @@ for (const [what, source] of [['rewritten', 'rewrite.S'], ['remapped', 'remap.c'
   runCase(`code is ${what} between request and installation`, { source, share: 0.05, prepare: late });
 }
 runCase('an irreducible loop', { source: 'flow.c', define: 'CASE_IRREDUCIBLE', share: 0.5 });
-runCase('a jump table', { source: 'flow.c', define: 'CASE_JUMP_TABLE', share: 0.5 });
+runCase('a jump table', { source: 'flow.c', define: 'CASE_JUMP_TABLE', share: 0.3 });
 runCase('computed gotos', { source: 'flow.c', define: 'CASE_GOTO', share: 0.5 });
 runCase('misaligned accesses over two pages, with faults at the second', { source: 'misaligned.c', share: 0.2 });
 runCase('timer interrupts in the middle of hot code', { source: 'timer.c', share: 0.3 });

@@ -79,12 +79,12 @@ static void callee(u64 round) {
 }
 
 static void kernel(void) {
-  // On for 3000 to 2851, off for 2850 to 2701, and so on.
-  expect(caller(3000, callee, USER), 1500 * 7 + 1500 * 1000, 1);
-  expect(faults, 1500, 2);
+  // On for 12000 to 11851, off for 11850 to 11701, and so on.
+  expect(caller(12000, callee, USER), 6000 * 7 + 6000 * 1000, 1);
+  expect(faults, 6000, 2);
   __asm__ volatile("csrs sstatus, %0" ::"r"(SSTATUS_SUM));
-  expect(inside(1000, SSTATUS_SUM, USER), 1000 * (7 + 1000), 3);
-  expect(faults, 2500, 4);
+  expect(inside(4000, SSTATUS_SUM, USER), 4000 * (7 + 1000), 3);
+  expect(faults, 10000, 4);
   finish(0);
 }
 
@@ -118,9 +118,9 @@ int run(void) {
   *entry_of(root, other) = pte(page, kR | kW | kU);
   WRITE_CSR(satp, satp_of(root, 0));
   // With MPRV where round / 150 is even.
-  expect(caller(3000, callee, other), 1500 * 1000 + 1500 * 7, 1);
+  expect(caller(12000, callee, other), 6000 * 1000 + 6000 * 7, 1);
   __asm__ volatile("csrc mstatus, %0" ::"r"(MSTATUS_MPP));
-  expect(inside(1000, MSTATUS_MPRV, other), 1000 * (7 + 1000), 2);
+  expect(inside(4000, MSTATUS_MPRV, other), 4000 * (7 + 1000), 2);
   expect(faults, 0, 3);
   return 0;
 }
@@ -147,18 +147,18 @@ int run(void) {
   const u64 page = new_page();
   *(double*)page = 1e17 / 3;
   cause = kIllegal;
-  // On for 3000 to 2851, off for 2850 to 2701, and so on: seven traps each.
+  // On for 12000 to 11851, off for 11850 to 11701, and so on: seven traps each.
   u64 sum = 0;
-  for (u64 round = 3000; round > 0; round--) sum += (round + 299) / 300 * 300 - round < 150 ? 2 * round : 1000;
-  expect(caller(3000, callee, page), sum, 1);
-  expect(faults, 7 * 1500, 2);
+  for (u64 round = 12000; round > 0; round--) sum += (round + 299) / 300 * 300 - round < 150 ? 2 * round : 1000;
+  expect(caller(12000, callee, page), sum, 1);
+  expect(faults, 7 * 6000, 2);
   expect(((u64*)page)[1], *(u64*)page, 3);
   __asm__ volatile("csrs mstatus, %0" ::"r"(MSTATUS_FS));
-  expect(inside(1000, MSTATUS_FS, page), 500 * 1001 + 1000 * 1000, 4);
-  expect(faults, 7 * 1500 + 3 * 1000, 5);
+  expect(inside(4000, MSTATUS_FS, page), 2000 * 4001 + 4000 * 1000, 4);
+  expect(faults, 7 * 6000 + 3 * 4000, 5);
   // Rounded to nearest and down: a last place less, or none, in about half of the rounds.
   const u64 up = rounded(2000, 2, page);
-  if (up < 500 || up > 1500) finish(6);
+  if (up < 500 || up > 6000) finish(6);
   expect(rounded(2000, 0, page), 0, 7);
   return 0;
 }
