@@ -21,6 +21,8 @@ export const parts = [
   { name: 'differential', command: 'node tests/differential/run.mjs --programs 10000', needs: ['native', 'references'] },
   { name: 'boot-trace', command: 'node tests/differential/boot-trace.mjs --instructions 1000000', needs: ['native', 'kernel', 'references'] },
   { name: 'jit-random', command: 'node tests/jit/random.mjs --programs 20000', needs: ['native', 'core', 'layout'], minutes: 20 },
+  { name: 'jit-cases', command: 'node --test tests/jit/cases.mjs', needs: ['core', 'layout'] },
+  { name: 'jit-boot', command: 'node --test tests/jit/boot.mjs', needs: ['core', 'layout', 'kernel', 'initramfs'] },
   { name: 'jit-random-long', command: 'node tests/jit/random.mjs --programs 1000000 --seed 2', needs: ['native', 'core', 'layout'], minutes: 300, long: true },
   { name: 'differential-long', command: 'node tests/differential/run.mjs --programs 1000000 --seed 2', needs: ['native', 'references'], minutes: 60, long: true },
   { name: 'boot-trace-long', command: 'node tests/differential/boot-trace.mjs --instructions 10000000', needs: ['native', 'kernel', 'references'], long: true },

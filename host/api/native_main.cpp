@@ -345,8 +345,8 @@ Result<int> run_machine(const Options& options, NativePlatform& platform, bool& 
     if (!status) return status.error();
   }
   auto shared = std::make_unique<MachineShared>();
-  std::unique_ptr<DeterministicClock> virtual_clock;
-  if (options.config.deterministic) virtual_clock = std::make_unique<DeterministicClock>(platform);
+  std::unique_ptr<VirtualClock> virtual_clock;
+  if (options.config.deterministic) virtual_clock = std::make_unique<VirtualClock>(platform);
   auto created = Machine::create(options.config, platform, *shared, virtual_clock.get());
   if (!created) return created.error();
   Machine& machine = **created;

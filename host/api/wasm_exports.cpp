@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 
 #include "devices/virtio/block_backend.h"
@@ -69,16 +70,25 @@ class WasmPlatform final : public Platform {
     const double ms = host_now();
     return ms > 0 ? static_cast<u64>(ms * 1e6) : 0;
   }
-  u64 unix_ns() override { return static_cast<u64>(host_unix_ms()) * 1'000'000; }
-  EntropySource& entropy() override { return entropy_; }
+  u64 unix_ns() override {
+    constexpr u64 kRepeated = u64{1'767'225'600} * 1'000'000'000;
+    return seeded_ ? kRepeated : static_cast<u64>(host_unix_ms()) * 1'000'000;
+  }
+  EntropySource& entropy() override {
+    if (seeded_) return *seeded_;
+    return entropy_;
+  }
   ByteSink& console_output() override { return output_; }
   const Log& log() override { return log_; }
+  // From now on nothing depends on the host.
+  void repeat(u64 seed) { seeded_.emplace(seed); }
 
  private:
   static void print(void*, LogLevel level, const char* text) {
     host_log(static_cast<int>(level), text, static_cast<u32>(std::strlen(text)));
   }
   HostEntropy entropy_;
+  std::optional<SeededEntropy> seeded_;
   RingSink output_;
   Log log_;
 };
@@ -134,6 +144,7 @@ HW_EXPORT(hw_machine_create) int hw_machine_create(const char* json, u32 length)
   if (embedding.machine) return fail("this memory has a machine already");
   const auto config = parse_config({json, length});
   if (!config) return fail(config.message());
+  if (config->clock == ClockKind::instructions) embedding.platform.repeat(config->seed);
   auto machine = Machine::create(*config, embedding.platform, embedding.shared);
   if (!machine) return fail(machine.message());
   embedding.machine = std::move(*machine);
@@ -256,6 +267,8 @@ HW_EXPORT(hw_hart_fallbacks) double hw_hart_fallbacks(u32 hart, u32 op) {
 HW_EXPORT(hw_op_name) const char* hw_op_name(u32 op) {
   return op < kOpCount ? info(static_cast<Op>(op)).name : nullptr;
 }
+// How many bytes of emitted code are kept. For tests.
+HW_EXPORT(hw_compiler_budget) void hw_compiler_budget(u32 bytes) { compiler_tier()->registry().set_budget(bytes); }
 // Called by emitted code only. Hart::execute_for_translated.
 HW_EXPORT(hw_jit_execute) u32 hw_jit_execute(u8* state, u64 slot, u32 bits, u64 pc, u32 budget) {
   auto* window = reinterpret_cast<TranslatedCode::Window*>(state + Hart::kWindowDistance);

@@ -40,13 +40,14 @@ struct HartParts {
   Firmware* firmware = nullptr;
   Tracer* tracer = nullptr;
   HostInterface* host = nullptr;
+  VirtualTime* virtual_time = nullptr;  // null: a clock thread watches the deadlines
 };
 
 class Hart final : public FenceTarget {
  public:
   enum class Exit : u8 {
     budget,   // executed what was asked
-    mail,     // a message waits for the hart's worker
+    mail,     // a message waits for the hart's worker; with virtual time also: it sleeps for ever
     stopped,  // kAttentionStop is set
     power,    // the machine was powered off, rebooted, crashed or has exited
   };
@@ -133,7 +134,7 @@ class Hart final : public FenceTarget {
   // run.cpp
   Exit park_and_return(Exit exit);
   bool handle_attention(Exit& exit);
-  void wait_for_interrupt();
+  bool wait_for_interrupt();  // false: nothing will ever wake the hart
   void resume();
   void enter_supervisor(u64 pc, u64 opaque);
   void refresh_lines();

@@ -53,6 +53,16 @@ class Tracer {
   virtual void trap(const Hart& hart, u64 cause, u64 tval, u64 epc) = 0;
 };
 
+// Time that passes by the instructions that the hart retires: nobody else watches its deadlines. On the hart's thread.
+class VirtualTime {
+ public:
+  virtual ~VirtualTime() = default;
+  // `ticks` lies ahead: how many instructions until the clock shows it, 1 or more.
+  virtual u64 instructions_until(u64 ticks) = 0;
+  // The hart sleeps until then.
+  virtual void skip_to(u64 ticks) = 0;
+};
+
 // HTIF for bare-metal programs: a store to `tohost` reaches this. [riscv-isa-sim's host-target interface]
 class HostInterface {
  public:

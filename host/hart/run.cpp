@@ -157,6 +157,10 @@ void Hart::arm_deadline(u64 now) {
   if (machine > now) deadline = machine;
   if (stimecmp_enabled() && state_.stimecmp > now && state_.stimecmp < deadline) deadline = state_.stimecmp;
   shared_.deadline.store(deadline);
+  if (parts_.virtual_time != nullptr) {
+    leave_ = true;  // the slice may have to end earlier
+    return;
+  }
   MachineShared& machine_shared = parts_.attention.shared();
   // Pairs with the clock thread, which stores what it sleeps for and then looks at the deadlines again.
   if (deadline < machine_shared.clock_deadline.load()) {
@@ -173,12 +177,17 @@ void Hart::set_stimecmp(u64 ticks) {
 
 // ------------------------------------------------------------------------------------------------------------- sleep
 
-void Hart::wait_for_interrupt() {
+bool Hart::wait_for_interrupt() {
   refresh_timers();
   refresh_lines();
-  if (mip_ & state_.mie) return;
+  if (mip_ & state_.mie) return true;
   i64 timeout_ns = -1;
   const u64 deadline = shared_.deadline.load_relaxed();
+  if (parts_.virtual_time != nullptr) {
+    if (deadline == ~u64{0}) return shared_.attention.load() != 0;
+    parts_.virtual_time->skip_to(deadline);
+    return true;
+  }
   if (deadline != ~u64{0}) {
     const u64 now = parts_.clock.ticks();
     const u64 ticks = deadline > now ? deadline - now : 0;
@@ -190,6 +199,7 @@ void Hart::wait_for_interrupt() {
   parts_.attention.sleep(options_.id, *this, kWakeAlways | kAttentionInterrupt | kAttentionTimer | kAttentionStart,
                          timeout_ns);
   shared_.in_wfi.store_relaxed(0);
+  return true;
 }
 
 void Hart::stop_self() {
@@ -297,6 +307,7 @@ Hart::Exit Hart::run(u64 budget) {
   for (;;) {
     Exit exit;
     if (handle_attention(exit)) return park_and_return(exit);
+    if (parts_.virtual_time != nullptr) refresh_timers();
     const u32 hsm = shared_.hsm_state.load();
     if (hsm != kHsmStarted && hsm != kHsmSuspended) {
       if (left == 0) return park_and_return(Exit::budget);
@@ -307,7 +318,7 @@ Hart::Exit Hart::run(u64 budget) {
     if (waiting_ || hsm == kHsmSuspended) {
       if ((mip_ & state_.mie) == 0) {
         if (left == 0) return park_and_return(Exit::budget);
-        wait_for_interrupt();
+        if (!wait_for_interrupt()) return park_and_return(Exit::mail);
         refresh_timers();
         refresh_lines();
         if ((mip_ & state_.mie) == 0) continue;  // woken for something else: look at the attention word again
@@ -321,6 +332,10 @@ Hart::Exit Hart::run(u64 budget) {
 #ifndef __wasm__
     if (current_scheduler != nullptr) slice = current_scheduler->slice();
 #endif
+    if (const u64 deadline = shared_.deadline.load_relaxed(); parts_.virtual_time != nullptr && deadline != ~u64{0}) {
+      const u64 until = parts_.virtual_time->instructions_until(deadline);
+      if (until < slice) slice = static_cast<u32>(until);
+    }
     const u32 steps = left < slice ? static_cast<u32>(left) : slice;
     end_ = state_.retired + steps;
     leave_ = false;

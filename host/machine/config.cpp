@@ -105,6 +105,9 @@ Result<MachineConfig> parse_config(std::string_view json) {
   reader.boolean("compiler", config.compiler);
   reader.boolean("compiler_eager", config.compiler_eager);
   reader.boolean("deterministic", config.deterministic);
+  reader.choice<ClockKind>("clock", {{"host", ClockKind::host}, {"virtual", ClockKind::instructions}}, config.clock);
+  if (config.clock == ClockKind::instructions && config.harts != 1)
+    reader.wrong("clock", "\"host\" where there are several harts");
   read_seed(reader, config.seed);
   read_disks(reader, config.disks);
   if (Status status = reader.finish(); !status) return status.error();

@@ -23,6 +23,8 @@ inline constexpr size_t kMaxAppendBytes = 1023;
 enum class ConsoleKind : u8 { virtio, uart, sbi };
 // Who is below the kernel; see boot/boot_plan.h.
 enum class FirmwareKind : u8 { built_in, file, none };
+// What time is counted by: the host's clock, or the instructions that the hart retires, so that executions repeat.
+enum class ClockKind : u8 { host, instructions };
 
 struct DiskConfig {
   std::string source;  // a file's path, or the name of a store that the embedder knows; never empty
@@ -41,7 +43,8 @@ struct MachineConfig {
   bool compiler = false;                           // "compiler": a compiler worker serves this machine
   bool compiler_eager = false;                     // "compiler_eager": everything that is jumped to is compiled; tests
   bool deterministic = false;                      // "deterministic": one thread, virtual time
-  u64 seed = 0;                   // "seed": of the deterministic scheduler; a number, or "0x..." for all 64 bits
+  ClockKind clock = ClockKind::host;               // "clock": "host" or "virtual", which is for one hart
+  u64 seed = 0;                   // "seed": of what is random with virtual time; a number, or "0x..." for all 64 bits
   std::vector<DiskConfig> disks;  // "disks": at most kMaxDisks of {"source", "read_only"}
 };
 

@@ -13,29 +13,10 @@
 
 namespace hartwood {
 
-class DeterministicClock final : public Clock {
- public:
-  explicit DeterministicClock(Platform& platform) : platform_(platform) {}
-  u64 unix_nanoseconds() override { return platform_.unix_ns() + now_ns(); }
-  u64 now_ns() const { return idle_ns_ + (machine_ ? machine_->retired() << shift_ : 0); }
-  // An instruction takes 1 << shift nanoseconds, as under QEMU's -icount shift=N.
-  void set_shift(unsigned shift) { shift_ = shift; }
-
- protected:
-  u64 elapsed() override { return now_ns() / (1'000'000'000 / kTicksPerSecond); }
-
- private:
-  friend class DeterministicRunner;
-  Platform& platform_;
-  Machine* machine_ = nullptr;
-  u64 idle_ns_ = 0;
-  unsigned shift_ = 1;
-};
-
 class DeterministicRunner final : public SeededScheduler {
  public:
   // One runner at a time for a machine, whose clock is `clock`.
-  DeterministicRunner(Machine& machine, DeterministicClock& clock, u64 seed, const SchedulerOptions& options = {});
+  DeterministicRunner(Machine& machine, VirtualClock& clock, u64 seed, const SchedulerOptions& options = {});
   ~DeterministicRunner() override;
 
   // Until the machine ends or is stopped, every hart sleeps for ever, or `max_instructions` (0: no limit)
@@ -49,13 +30,13 @@ class DeterministicRunner final : public SeededScheduler {
 
  protected:
   u64 now_ns() const override { return clock_.now_ns(); }
-  void skip_ns(u64 ns) override { clock_.idle_ns_ += ns; }
+  void skip_ns(u64 ns) override { clock_.skip_ns(ns); }
 
  private:
   u64 executed() const;
 
   Machine& machine_;
-  DeterministicClock& clock_;
+  VirtualClock& clock_;
   u64 limit_ = 0;
   End end_ = End::finished;
 };

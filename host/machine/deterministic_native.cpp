@@ -4,10 +4,10 @@
 
 namespace hartwood {
 
-DeterministicRunner::DeterministicRunner(Machine& machine, DeterministicClock& clock, u64 seed,
+DeterministicRunner::DeterministicRunner(Machine& machine, VirtualClock& clock, u64 seed,
                                          const SchedulerOptions& options)
     : SeededScheduler(seed, options), machine_(machine), clock_(clock) {
-  clock.machine_ = &machine;
+  clock.follow(&machine);
   for (u32 i = 0; i < machine.hart_count(); i++) {
     add([this, i] {
       for (;;) {
@@ -20,7 +20,7 @@ DeterministicRunner::DeterministicRunner(Machine& machine, DeterministicClock& c
   add([this] { machine_.run_clock(); }, true);
 }
 
-DeterministicRunner::~DeterministicRunner() { clock_.machine_ = nullptr; }
+DeterministicRunner::~DeterministicRunner() { clock_.follow(nullptr); }
 
 // Traps count, so that a guest that only traps comes to an end too.
 u64 DeterministicRunner::executed() const {

@@ -51,7 +51,10 @@ Machine::Machine(const MachineConfig& config, Platform& platform, MachineShared&
       lines_(attention_),
       clock_waker_(shared),
       own_clock_(platform, shared),
-      clock_(clock != nullptr ? clock : &own_clock_),
+      virtual_clock_(platform),
+      clock_(clock != nullptr                          ? clock
+             : config.clock == ClockKind::instructions ? static_cast<Clock*>(&virtual_clock_)
+                                                       : &own_clock_),
       power_(attention_),
       output_(platform),
       input_(shared.console_room),
@@ -65,6 +68,7 @@ Machine::Machine(const MachineConfig& config, Platform& platform, MachineShared&
       rng_(platform.entropy()),
       firmware_power_(power_),
       firmware_console_(output_, config.console == ConsoleKind::sbi ? &input_ : nullptr) {
+  virtual_clock_.follow(this);
   shared.hart_count.store(config.harts);
   for (HartShared& hart : shared.harts) {
     hart.mtimecmp.store(~u64{0});
@@ -219,9 +223,12 @@ void Machine::reset_harts(const Placement& plan) {
     options.isa = isa_;
     options.largest_mode = satp_mode(config_.va_bits);
     options.tohost_pa = tohost_.value;
-    // Compiled code ends with its slice, and begins anew behind it.
-    if (compiler_tier_) options.slice = 32768;
+    // Compiled code ends with its slice, and begins anew behind it. With virtual time an execution must not depend on
+    // whether there is any.
+    const bool virtual_time = clock_ == &virtual_clock_;
+    if (compiler_tier_ || virtual_time) options.slice = 32768;
     HartParts parts{*memory_, bus_, attention_, *clock_, sbi_.get(), tracer_, htif_.get()};
+    if (virtual_time) parts.virtual_time = &virtual_clock_;
     harts_.push_back(std::make_unique<Hart>(options, parts));
     HartState& state = harts_.back()->state();
     state.pc = plan.entry.value;
@@ -254,6 +261,7 @@ void Machine::reset_harts(const Placement& plan) {
 // ------------------------------------------------------------------------------------------------------------- clock
 
 void Machine::run_clock() {
+  if (clock_ == &virtual_clock_) return;  // the hart watches its deadlines itself
   while (shared_.power.load() == kPowerOn && clock_stop_.load() == 0) {
     const u32 seen = shared_.clock_word.load();
     const u64 now = clock_->ticks();

@@ -36,7 +36,7 @@ struct BootFiles {
 
 class Machine {
  public:
-  // `shared` outlives the machine and was default-constructed. `clock` null: the platform's time.
+  // `shared` outlives the machine and was default-constructed. `clock` null: what the configuration says.
   static Result<std::unique_ptr<Machine>> create(const MachineConfig& config, Platform& platform, MachineShared& shared,
                                                  Clock* clock = nullptr);
   ~Machine();
@@ -140,6 +140,7 @@ class Machine {
   HartLines lines_;
   ClockWaker clock_waker_;
   MachineClock own_clock_;
+  VirtualClock virtual_clock_;
   Clock* clock_;
   PowerSwitch power_;
   Output output_;

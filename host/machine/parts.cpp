@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "machine/machine.h"
+
 namespace hartwood {
 
 void HartLines::set_lines(u32 hart, u32 mask, bool level) {
@@ -38,6 +40,8 @@ u64 MachineClock::elapsed() {
   }
   return latest;
 }
+
+u64 VirtualClock::now_ns() const { return idle_ns_ + (machine_ != nullptr ? machine_->retired() << shift_ : 0); }
 
 void PowerSwitch::end(PowerState state, u32 code) {
   MachineShared& shared = attention_.shared();

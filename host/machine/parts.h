@@ -13,6 +13,8 @@
 
 namespace hartwood {
 
+class Machine;
+
 // mip lines and machine timers of the harts, for the interrupt controllers.
 class HartLines final : public HartInterrupts {
  public:
@@ -54,6 +56,35 @@ class MachineClock final : public Clock {
   Platform& platform_;
   MachineShared& shared_;
   u64 start_ns_;
+};
+
+// Time by retired instructions and nothing else, for executions that repeat: in deterministic mode, and for one hart
+// whose machine is configured so.
+class VirtualClock final : public Clock, public VirtualTime {
+ public:
+  explicit VirtualClock(Platform& platform) : platform_(platform) {}
+  // Whose instructions count; null: none.
+  void follow(const Machine* machine) { machine_ = machine; }
+  u64 unix_nanoseconds() override { return platform_.unix_ns() + now_ns(); }
+  u64 now_ns() const;
+  void skip_ns(u64 ns) { idle_ns_ += ns; }
+  // An instruction takes 1 << shift nanoseconds, as under QEMU's -icount shift=N.
+  void set_shift(unsigned shift) { shift_ = shift; }
+
+  u64 instructions_until(u64 ticks) override { return (ns_until(ticks) + (u64{1} << shift_) - 1) >> shift_; }
+  void skip_to(u64 ticks) override { skip_ns(ns_until(ticks)); }
+
+ protected:
+  u64 elapsed() override { return now_ns() / MachineClock::kNanosecondsPerTick; }
+
+ private:
+  u64 ns_until(u64 ticks_then) {
+    return (elapsed() + (ticks_then - ticks())) * MachineClock::kNanosecondsPerTick - now_ns();
+  }
+  Platform& platform_;
+  const Machine* machine_ = nullptr;
+  u64 idle_ns_ = 0;
+  unsigned shift_ = 1;
 };
 
 // The end of the machine, whoever asks for it: syscon, SBI, HTIF, the embedder.

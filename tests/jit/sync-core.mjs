@@ -4,9 +4,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { instantiateCore, kExitEnded } from '../../workers/core.ts';
+import { instantiateCore, kExitEnded, kExitMail } from '../../workers/core.ts';
 import {
-  HartShared_attention, MachineShared_harts, kAttentionMail,
+  CompilerStatistics_modules_evicted, HartShared_attention, HartShared_retired, MachineShared_compiler, MachineShared_harts, kAttentionMail,
   ByteRing_data, ByteRing_kCapacity, ByteRing_read, ByteRing_written, MachineShared_console_output, MachineShared_exit_code,
   MachineShared_fatal, MachineShared_fatal_message, MachineShared_power, sizeof_MachineShared_fatal_message,
 } from '../../build/generated/layout.ts';
@@ -20,6 +20,8 @@ export class SyncMachine {
   constructor(configuration, files, { fused = true } = {}) {
     coreModule ??= new WebAssembly.Module(readFileSync(process.env.HARTWOOD_CORE ?? coreFile));
     const megabytes = configuration.memory + 192;
+    this.compiling = configuration.compiler === true;
+    this.ramBytes = configuration.memory * 2 ** 20;
     const memory = new WebAssembly.Memory({ initial: megabytes * 16, maximum: megabytes * 16, shared: true });
     this.memory = memory;
     const core = instantiateCore({
@@ -71,16 +73,14 @@ export class SyncMachine {
     return this.kicker?.terminate();
   }
 
-  /** Compiles what is asked for. */
+  /** Compiles what is asked for, and installs it unless `this.later` keeps it: tests do then. */
   compile() {
+    this.beforeCompiling?.();
     for (let id = this.exports.hw_compile(); id !== 0; id = this.exports.hw_compile()) {
       const at = this.exports.hw_compiled_bytes() >>> 0;
       const bytes = this.bytes.slice(at, at + this.exports.hw_compiled_length());
       this.onModule?.(id, bytes);
-      new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
-      this.exports.hw_module_installed(0, id);
-      this.modules++;
-      this.emitted += bytes.length;
+      if (this.later?.(id, bytes) !== true) this.install(id, bytes);
     }
     for (let id = this.exports.hw_dropped_next(); id !== 0; id = this.exports.hw_dropped_next()) {
       const slot = this.exports.hw_module_slot(id), count = this.exports.hw_module_slots(id);
@@ -89,9 +89,18 @@ export class SyncMachine {
     }
   }
 
-  /** Executes `budget` instructions; false once the machine has ended. */
+  install(id, bytes) {
+    new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
+    this.exports.hw_module_installed(0, id);
+    this.modules++;
+    this.emitted += bytes.length;
+  }
+
+  /** Executes `budget` instructions; false once the machine has ended. With virtual time, `this.asleep` says afterwards
+   * whether nothing but input will wake the hart. */
   run(budget) {
     const exit = this.exports.hw_hart_run(0, budget);
+    this.asleep = exit === kExitMail;
     if (this.words[(this.shared + MachineShared_fatal) / 4] !== 0) {
       throw new Error(this.text(this.shared + MachineShared_fatal_message, sizeof_MachineShared_fatal_message));
     }
@@ -114,6 +123,20 @@ export class SyncMachine {
     this.bytes.set(bytes, at);
     this.exports.hw_console_input(at, bytes.length);
     this.exports.hw_release(at);
+  }
+  /** Guest RAM. */
+  get ram() {
+    const at = this.exports.hw_ram() >>> 0;
+    return this.bytes.subarray(at, at + this.ramBytes);
+  }
+  /** Instructions that the hart has retired. */
+  get retired() {
+    return Number(new DataView(this.memory.buffer).getBigUint64(this.shared + MachineShared_harts + HartShared_retired, true));
+  }
+  /** Calls of compiled code from outside, instructions that it retired, modules that were dropped. */
+  get compiled() {
+    const [entries, instructions] = [0, 1].map((which) => this.exports.hw_hart_counter(0, which));
+    return { entries, instructions, evicted: this.words[(this.shared + MachineShared_compiler + CompilerStatistics_modules_evicted) / 4] };
   }
   get power() {
     return this.words[(this.shared + MachineShared_power) / 4];

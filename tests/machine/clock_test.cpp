@@ -76,5 +76,24 @@ TEST(MachineClock, ReadersThatDisagreeSeeOneTime) {
   EXPECT_EQ(shared->clock_latest.load(), last);
 }
 
+TEST(VirtualClock, CountsToDeadlinesAndSkipsToThem) {
+  SteppingPlatform platform;
+  VirtualClock clock(platform);
+  EXPECT_EQ(clock.ticks(), 0u);
+  platform.now = 1'000'000;
+  EXPECT_EQ(clock.ticks(), 0u) << "the host's time is not looked at";
+  // 2 ns for each instruction, 100 ns for each tick.
+  EXPECT_EQ(clock.instructions_until(1), 50u);
+  clock.skip_ns(99);
+  EXPECT_EQ(clock.instructions_until(1), 1u) << "the instruction at whose end the tick has begun";
+  EXPECT_EQ(clock.instructions_until(3), 101u);
+  clock.skip_to(7);
+  EXPECT_EQ(clock.ticks(), 7u);
+  EXPECT_EQ(clock.unix_nanoseconds(), 5 + 700u);
+  clock.set_ticks(1000);
+  EXPECT_EQ(clock.ticks(), 1000u);
+  EXPECT_EQ(clock.instructions_until(1001), 50u);
+}
+
 }  // namespace
 }  // namespace hartwood

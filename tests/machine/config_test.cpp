@@ -26,6 +26,7 @@ TEST(Config, AbsentKeysKeepTheDefaults) {
   EXPECT_EQ(config->console, ConsoleKind::virtio);
   EXPECT_EQ(config->firmware, FirmwareKind::built_in);
   EXPECT_FALSE(config->deterministic);
+  EXPECT_EQ(config->clock, ClockKind::host);
   EXPECT_EQ(config->seed, 0u);
   EXPECT_TRUE(config->disks.empty());
 }
@@ -66,6 +67,15 @@ TEST(Config, MemorySizes) {
   EXPECT_EQ(parse_config(R"({"memory": 256})")->memory_bytes, u64{256} << 20);
 }
 
+TEST(Config, VirtualTimeIsForOneHart) {
+  EXPECT_EQ(parse_config(R"({"clock": "virtual"})")->clock, ClockKind::instructions);
+  EXPECT_EQ(parse_config(R"({"clock": "host", "harts": 2})")->clock, ClockKind::host);
+  EXPECT_EQ(message_of(R"({"clock": "virtual", "harts": 2})"),
+            "clock has to be \"host\" where there are several harts, not \"virtual\"");
+  EXPECT_NE(message_of(R"({"clock": 1})").find("clock has to be one of \"host\", \"virtual\", not 1"),
+            std::string::npos);
+}
+
 TEST(Config, Seeds) {
   EXPECT_EQ(*parse_seed("18446744073709551615"), ~u64{0});
   EXPECT_EQ(*parse_seed("0xFF"), 255u);
@@ -92,7 +102,7 @@ TEST(Config, MistakesAreNamed) {
       {R"({"harts": 1e400})", "no JSON"},
       {R"({"harts": "2"})", "not \"2\""},
       {R"({"harts": null})", "not null"},
-      {R"({"hart": 2})", "unknown key \"hart\"; known are append, compiler, compiler_eager, console"},
+      {R"({"hart": 2})", "unknown key \"hart\"; known are append, clock, compiler, compiler_eager, console"},
       {R"({"harts": 1, "harts": 2})", "the key \"harts\" twice"},
       {R"({"memory": 100})", "memory has to be 64, 128, 256, 512, 1024 or 2048 MiB"},
       {R"({"memory": "lots"})", "not \"lots\""},

@@ -62,7 +62,7 @@ struct Outcome {
 
 Outcome run_letters(u64 seed, u64 limit = 0, u64 second_limit = 0) {
   TestPlatform platform;
-  DeterministicClock clock(platform);
+  VirtualClock clock(platform);
   auto shared = std::make_unique<MachineShared>();
   MachineConfig config;
   config.harts = 2;

@@ -187,7 +187,7 @@ class GuestRig final : public GuestView {
   }
 
   TestPlatform platform_;
-  DeterministicClock clock_;
+  VirtualClock clock_;
   std::unique_ptr<MachineShared> shared_ = std::make_unique<MachineShared>();
   std::unique_ptr<Machine> machine_;
   std::vector<HartState> fresh_;

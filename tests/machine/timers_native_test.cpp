@@ -136,7 +136,7 @@ TEST(MachineTimers, WriteOfMtimeIsSeenByTheTimeCsrAndMovesAllTimers) {
   const std::vector<u8> elf_file = time_setter_elf();
   for (u64 seed = 1; seed <= 100; seed++) {
     TestPlatform platform;
-    DeterministicClock clock(platform);
+    VirtualClock clock(platform);
     auto shared = std::make_unique<MachineShared>();
     MachineConfig config;
     config.harts = 2;
