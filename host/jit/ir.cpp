@@ -28,6 +28,52 @@ const char* exit_name(Exit kind) {
   return "?";
 }
 
+const char* fp_name(FpKind kind) {
+  switch (kind) {
+    case FpKind::add: return "add";
+    case FpKind::sub: return "sub";
+    case FpKind::mul: return "mul";
+    case FpKind::div: return "div";
+    case FpKind::sqrt: return "sqrt";
+    case FpKind::madd: return "madd";
+    case FpKind::msub: return "msub";
+    case FpKind::nmsub: return "nmsub";
+    case FpKind::nmadd: return "nmadd";
+    case FpKind::from_i32: return "from_i32";
+    case FpKind::from_u32: return "from_u32";
+    case FpKind::from_i64: return "from_i64";
+    case FpKind::from_u64: return "from_u64";
+    case FpKind::to_i32: return "to_i32";
+    case FpKind::to_i64: return "to_i64";
+    case FpKind::eq: return "eq";
+    case FpKind::lt: return "lt";
+    case FpKind::le: return "le";
+    case FpKind::to_double: return "to_double";
+    case FpKind::to_single: return "to_single";
+  }
+  return "?";
+}
+
+// Kind and width, then registers, the destination first.
+std::string fp_text(const FpArith& fp) {
+  const std::string text = format(" %s.%c %c%u %c%u", fp_name(fp.kind), fp.is_double ? 'd' : 's',
+                                  fp.writes_x() ? 'x' : 'f', fp.rd, fp.reads_x() ? 'x' : 'f', fp.rs1);
+  switch (fp.kind) {
+    case FpKind::madd:
+    case FpKind::msub:
+    case FpKind::nmsub:
+    case FpKind::nmadd: return text + format(" f%u f%u", fp.rs2, fp.rs3);
+    case FpKind::add:
+    case FpKind::sub:
+    case FpKind::mul:
+    case FpKind::div:
+    case FpKind::eq:
+    case FpKind::lt:
+    case FpKind::le: return text + format(" f%u", fp.rs2);
+    default: return text;
+  }
+}
+
 IrType operand_type(const IrInfo& of, u32 index) { return of.operands[index] == 'C' ? IrType::C : IrType::I; }
 
 }  // namespace
@@ -91,8 +137,8 @@ std::string to_text(const Block& block) {
       case Ir::store_conditional:
       case Ir::store: text += format("%u", inst.size * 8); break;
       case Ir::constant: text += format(" %lld", static_cast<long long>(inst.imm)); break;
+      case Ir::fp_arith: text += fp_text(FpArith::unpack(inst.imm)); break;
       case Ir::code_address:
-      case Ir::fp_arith:
       case Ir::execute: text += format(" 0x%llx", static_cast<unsigned long long>(inst.imm)); break;
       default: break;
     }
