@@ -11,7 +11,7 @@ namespace hartwood::jit {
 
 struct CompilerOptions {
   RegionLimits limits;
-  u32 module_instructions = 1000;  // of a module's regions together
+  u32 module_instructions = 600;  // of a module's regions together
   u32 module_regions = 4;
 };
 

@@ -42,6 +42,7 @@ u32 HartCode::context() {
   const HartState& state = hart_.state();
   const u32 privilege = static_cast<u32>(state.privilege);
   const u64 space = hart_.code_space();
+  if (current_.name != 0 && current_.space == space && current_.privilege == privilege) return current_.name;
   Context& context = contexts_[hash(space + privilege, kContexts)];
   if (context.name == 0 || context.space != space || context.privilege != privilege)
     context = {space, privilege, ++last_name_};
@@ -51,15 +52,18 @@ u32 HartCode::context() {
     last_name_ = 1;
     context = {space, privilege, 1};
   }
+  current_ = context;
   return context.name;
 }
 
 void HartCode::fence_all() {
+  current_ = {};
   for (Context& context : contexts_) context.name = 0;
   shared_ = local_ = {};
 }
 
 void HartCode::fence_asid(u64 asid) {
+  current_ = {};
   constexpr unsigned kAsidFirst = 44, kAsidLast = 59;  // of satp
   for (Context& context : contexts_) {
     if (context.space != Hart::kAllSpaces && bits(context.space, kAsidLast, kAsidFirst) == asid) context.name = 0;
@@ -76,6 +80,7 @@ void HartCode::fence_address(u64 va) {
   if (shared_.has(vpn)) {
     fence_all();
   } else if (local_.has(vpn)) {
+    current_ = {};
     for (Context& context : contexts_) {
       if (context.space != Hart::kAllSpaces) context.name = 0;
     }

@@ -63,6 +63,7 @@ class HartCode final : public TranslatedCode {
   u32 visits_;
   std::unique_ptr<JumpEntry[]> cache_;
   Context contexts_[kContexts];
+  Context current_;  // the one that was asked for last, until a fence
   u32 last_name_ = 0;
   u32 epoch_ = 1;
   std::vector<u32> checked_;  // by module id: the epoch in which its bytes were compared

@@ -11,7 +11,7 @@
 namespace hartwood::jit {
 
 struct RegionLimits {
-  u32 instructions = 800;  // TurboFan's time grows faster than a function's size
+  u32 instructions = 400;  // TurboFan's time grows faster than a function's size
   u32 blocks = 200;
 };
 

@@ -18,7 +18,7 @@ class CompilerTier {
 
   // `eager`: everything that is jumped to is compiled at once; for tests.
   void add_hart(Hart& hart, bool eager) {
-    constexpr u32 kVisits = 48;  // each stands for Hart::kCold jumps
+    constexpr u32 kVisits = 160;  // each stands for Hart::kCold jumps
     harts_.push_back(std::make_unique<jit::HartCode>(hart, registry_, eager ? 1 : kVisits));
     hart.use_translated(harts_.back().get(), eager ? 1 : Hart::kCold);
   }
