@@ -670,6 +670,7 @@ class FunctionLowering {
     }
     for (u32 i = static_cast<u32>(count); i-- > 0;) {
       made_at_[i] = i;
+      if (!target_.delay_values) continue;
       const Inst& inst = block.code[i];
       const IrEffect effect = info(inst.op).effect;
       if (effect != IrEffect::pure && effect != IrEffect::read) continue;

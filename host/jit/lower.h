@@ -38,6 +38,7 @@ struct Target {
   bool fused_multiply_add = false;
   bool branch_hints = true;
   bool group_accesses = true;  // one probe for neighbouring accesses of one base register
+  bool delay_values = true;    // values that are used once are made there, without a local
 };
 
 struct EmittedModule {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random programs, interpreted and compiled: registers, flags, memory and traps that they leave behind must agree in every
 // byte. The interpreter is the native build (which tests/differential compares with QEMU); the compiler is eager, so that
-// every place that is jumped to is compiled before it is executed a second time.
+// every place that is jumped to is compiled before it is executed a second time, once with all its passes and once without
+// those that can be left out.
 //
 //   node tests/jit/random.mjs [--programs 20000] [--seed 1]        compare; ends with 1 at any difference
 //   node tests/jit/random.mjs --seed S --program I --level L       one program again, with its listing
@@ -22,9 +23,11 @@ const slices = [60, 251, 1000];
 const interpreted = (elf) =>
   execFileSync(hartwood, ['--bios', 'none', '--kernel', elf, '--memory', '64M', '--zacas'], { maxBuffer: 1 << 24, timeout: 60_000 });
 
-function compiled(elf, slice) {
+/** `passes`: whether the compiler makes its optional ones. */
+function compiled(elf, slice, passes) {
   const configuration = { harts: 1, memory: 64, firmware: 'none', zacas: true, compiler: true, compiler_eager: true };
   const machine = new SyncMachine(configuration, { kernel: readFileSync(elf) });
+  if (!passes) machine.exports.hw_compiler_passes(0);
   const parts = [];
   for (let runs = 0; machine.run(slice); runs++) {
     parts.push(machine.output());
@@ -49,23 +52,28 @@ await runMain(async (args) => {
   const compare = (level, first, count, slice) => {
     const layout = JSON.parse(generate(level, first, count));
     const expected = interpreted(elf);
-    const { out, modules: made } = compiled(elf, slice);
-    modules += made;
+    const outs = [];
+    for (const passes of [true, false]) {
+      const { out, modules: made } = compiled(elf, slice, passes);
+      outs.push(out);
+      modules += made;
+    }
     if (expected.length !== layout.bytes * count) throw new UserError('the native machine wrote only a part of its output');
     const different = [];
     for (let i = 0; i < count; i++) {
-      if (!expected.subarray(i * layout.bytes, (i + 1) * layout.bytes).equals(out.subarray(i * layout.bytes, (i + 1) * layout.bytes))) different.push(i);
+      const of = (from) => from.subarray(i * layout.bytes, (i + 1) * layout.bytes);
+      if (outs.some((out) => !of(expected).equals(of(out)))) different.push(i);
     }
-    return { different, expected, out, layout };
+    return { different, expected, outs, layout };
   };
   if (options.program !== '') {
-    const { different, expected, out, layout } = compare(options.level, Number(options.program), 1, slices[0]);
+    const { different, expected, outs, layout } = compare(options.level, Number(options.program), 1, slices[0]);
     if (different.length) {
       console.log(execFileSync(generator, ['--seed', options.seed, '--first', options.program, '--count', '1', '--level', options.level,
         '--extensions', isa.extensions.join(','), '--listing']).toString());
       for (let at = 0; at < layout.bytes; at += 8) {
-        const [a, b] = [expected, out].map((from) => (at + 8 <= from.length ? from.readBigUInt64LE(at).toString(16) : 'missing'));
-        if (a !== b) console.log(`at ${at}: interpreted ${a}, compiled ${b}`);
+        const [a, b, c] = [expected, ...outs].map((from) => (at + 8 <= from.length ? from.readBigUInt64LE(at).toString(16) : 'missing'));
+        if (a !== b || a !== c) console.log(`at ${at}: interpreted ${a}, compiled ${b}, without passes ${c}`);
       }
     }
     console.log(`${1 - different.length} passed, ${different.length} failed`);
