@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shows that the seeded tests catch the bugs they are for: each *.patch beside this script is applied to a copy of
 // host/ in a temporary folder, only what it changes is compiled anew, and the tests that it names have to fail, within
-// a time limit and by a failed expectation rather than a hang. Prints after how many seeds each was caught.
+// a time limit and by a failed expectation rather than a hang. Prints after how many seeds each was caught; tests that have
+// no seeds, because the bug needs no race, say so in their patch ("Seeds: none").
 //
 //   node tests/mutations/run.mjs [NAME]...        needs build/native (cmake --build --preset native)
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -10,7 +11,10 @@ import { basename, join } from 'node:path';
 import { buildDir, execute, root, runMain, UserError } from '../../tools/lib/project.mjs';
 
 const here = join(root, 'tests/mutations');
-const testSources = ['tests/shm/attention_native_test.cpp', 'tests/machine/programs_seeds_native_test.cpp', 'tests/machine/parts_native_test.cpp'];
+const testSources = [
+  'tests/shm/attention_native_test.cpp', 'tests/machine/programs_seeds_native_test.cpp', 'tests/machine/parts_native_test.cpp',
+  'tests/jit/registry_test.cpp', 'tests/hart/tlb_test.cpp',
+];
 // In the order of the layers, highest first.
 const layers = ['machine', 'debug', 'boot', 'sbi', 'devices', 'jit', 'wasm', 'hart', 'memory', 'fdt', 'isa', 'shm', 'base'];
 const secondsToRun = 120;
@@ -40,12 +44,12 @@ async function link(program, objects) {
 }
 
 /** { failed, seeds, message, timedOut } of a run of the tests that `filter` selects. */
-async function runTests(program, filter) {
+async function runTests(program, filter, seeded = true) {
   const result = await execute(program, [`--gtest_filter=${filter}`], { keep: true, timeoutSeconds: secondsToRun });
   const text = result.lines.join('\n');
   const seeds = [...text.matchAll(/\bseed (\d+)$/gm)].map((match) => Number(match[1]));
   const message = /Which is: "(.*)"/.exec(text)?.[1] ?? /Failure\n(.*)/.exec(text)?.[1].trim() ?? '';
-  const failed = result.code !== 0 && seeds.length > 0 && /^\[  FAILED  \]/m.test(text);
+  const failed = result.code !== 0 && (seeds.length > 0 || !seeded) && /^\[  FAILED  \]/m.test(text);
   return { code: result.code, failed, seeds: Math.min(...seeds), message, timedOut: result.timedOut, lines: result.lines };
 }
 
@@ -54,10 +58,11 @@ function readPatch(name) {
   const head = text.slice(0, text.indexOf('\n--- '));
   const bug = /^Bug: (.*?)$(?=\nTests:)/ms.exec(head)?.[1].replace(/\s+/g, ' ');
   const tests = /^Tests: (\S+)$/m.exec(head)?.[1];
+  const seeded = !/^Seeds: none$/m.test(head);
   const sources = [...text.matchAll(/^\+\+\+ b\/(\S+)$/gm)].map((match) => match[1]);
   if (!bug || !tests || !sources.length || !sources.every((file) => /^host\/.*\.cpp$/.test(file)))
     throw new UserError(`${name}.patch: needs "Bug:" and "Tests:" before the changes, which are to .cpp files of host/`);
-  return { name, bug, tests, sources };
+  return { name, bug, tests, seeded, sources };
 }
 
 async function buildMutant(mutation, work, testObjects) {
@@ -97,8 +102,11 @@ await runMain(async (names) => {
     report(before.code === 0, 'without a mutation all tests pass');
     if (before.code !== 0) console.log(before.lines.slice(-30).map((line) => `    | ${line}`).join('\n'));
     for (const mutation of mutations) {
-      const { failed: caught, seeds, message, timedOut } = await runTests(await buildMutant(mutation, work, testObjects), mutation.tests);
-      const outcome = caught ? `caught after ${seeds} ${seeds === 1 ? 'seed' : 'seeds'} ("${message}")`
+      const { failed: caught, seeds, message, timedOut } = await runTests(
+        await buildMutant(mutation, work, testObjects), mutation.tests, mutation.seeded,
+      );
+      const outcome = caught && !mutation.seeded ? `caught ("${message}")`
+        : caught ? `caught after ${seeds} ${seeds === 1 ? 'seed' : 'seeds'} ("${message}")`
         : timedOut ? `no end after ${secondsToRun} s` : 'NOT caught';
       report(caught && !timedOut, `${mutation.name}: ${outcome}\n       ${mutation.bug}`);
     }
