@@ -531,17 +531,8 @@ class FunctionLowering {
         code_.close();
         load_budget();
         load_tables();  // the callee may have changed the translation context
-        code_.get(budget_);
-        code_.i32(static_cast<i32>(longest_[end.next]));
-        code_.op(op::kI32LtS);
-        code_.hint(false);
-        code_.open(op::kIf);
-        push_address(last.offset + last.length);
-        code_.i64(1);
-        code_.op(op::kI64Or);
-        code_.op(op::kReturn);
-        code_.close();
         reload(used_.x(), used_.f());
+        HW_CHECK(checked_[end.next], "behind a call the budget is looked at");
         follow_block(n, end.next);
         break;
       }
@@ -1204,6 +1195,18 @@ class FunctionLowering {
   // to nearest, the inexact flag set already, and a result that is neither tiny, infinite, zero nor NaN.
   void arithmetic(const Inst& inst) {
     const FpArith fp = FpArith::unpack(inst.imm);
+    if (fp.kind == FpKind::from_i32 || fp.kind == FpKind::from_u32) {
+      // Always exact.
+      if (fp.rs1 == 0) {
+        code_.i32(0);
+      } else {
+        code_.get(x_local_[fp.rs1]);
+        code_.op(op::kI32WrapI64);
+      }
+      code_.op(fp.kind == FpKind::from_i32 ? op::kF64ConvertI32S : op::kF64ConvertI32U);
+      code_.set(f_local_[fp.rd]);
+      return;
+    }
     const u32 done = code_.open(op::kBlock);
     const u32 slow = code_.open(op::kBlock);
     const auto unless = [&] {
@@ -1300,14 +1303,6 @@ class FunctionLowering {
       else
         code_.set(x_local_[fp.rd]);
     };
-    const auto x_source32 = [&] {
-      if (fp.rs1 == 0) {
-        code_.i32(0);
-      } else {
-        code_.get(x_local_[fp.rs1]);
-        code_.op(op::kI32WrapI64);
-      }
-    };
     switch (fp.kind) {
       case FpKind::add:
       case FpKind::sub:
@@ -1364,11 +1359,7 @@ class FunctionLowering {
         break;
       }
       case FpKind::from_i32:
-      case FpKind::from_u32:
-        x_source32();
-        code_.op(fp.kind == FpKind::from_i32 ? op::kF64ConvertI32S : op::kF64ConvertI32U);
-        code_.set(f_local_[fp.rd]);
-        break;
+      case FpKind::from_u32: break;  // above
       case FpKind::from_i64:
       case FpKind::from_u64:
         fast_flags();
