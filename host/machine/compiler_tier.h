@@ -16,10 +16,9 @@ class CompilerTier {
   CompilerTier(GuestMemory& memory, u32 harts, const IsaOptions& isa, u32 first_slot, CompilerStatistics& statistics)
       : registry_(memory, harts, first_slot, statistics), compiler_(registry_, memory, isa, target_of(memory)) {}
 
-  // `eager`: everything that is jumped to is compiled at once; for tests.
-  void add_hart(Hart& hart, bool eager) {
-    constexpr u32 kVisits = 160;  // each stands for Hart::kCold jumps
-    harts_.push_back(std::make_unique<jit::HartCode>(hart, registry_, eager ? 1 : kVisits));
+  // A place is compiled after `visits` times Hart::kCold jumps to it; `eager`: at once, whatever it is; for tests.
+  void add_hart(Hart& hart, u32 visits, bool eager) {
+    harts_.push_back(std::make_unique<jit::HartCode>(hart, registry_, eager ? 1 : visits));
     hart.use_translated(harts_.back().get(), eager ? 1 : Hart::kCold);
   }
   jit::HartCode& hart(u32 index) { return *harts_[index]; }
