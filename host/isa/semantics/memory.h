@@ -40,11 +40,19 @@ inline bool amo_as(C& c) {
   return c.rd(old.v);
 }
 
+template <class T, class C>
+inline bool store_conditional_as(C& c) {
+  auto address = c.rs1();
+  auto value = c.rs2();
+  auto failed = c.template store_conditional<T>(address, value);
+  return failed.ok && c.rd(failed.v);
+}
+
 // clang-format off
 HW_DEFINE(lr_w) { auto old = c.template load_reserved<i32>(c.rs1()); return old.ok && c.rd(old.v); }
 HW_DEFINE(lr_d) { auto old = c.template load_reserved<i64>(c.rs1()); return old.ok && c.rd(old.v); }
-HW_DEFINE(sc_w) { auto failed = c.template store_conditional<i32>(c.rs1(), c.rs2()); return failed.ok && c.rd(failed.v); }
-HW_DEFINE(sc_d) { auto failed = c.template store_conditional<i64>(c.rs1(), c.rs2()); return failed.ok && c.rd(failed.v); }
+HW_DEFINE(sc_w) { return store_conditional_as<i32>(c); }
+HW_DEFINE(sc_d) { return store_conditional_as<i64>(c); }
 HW_DEFINE(amoswap_w) { return amo_as<AmoKind::swap, i32>(c); }
 HW_DEFINE(amoadd_w)  { return amo_as<AmoKind::add, i32>(c); }
 HW_DEFINE(amoxor_w)  { return amo_as<AmoKind::bit_xor, i32>(c); }
