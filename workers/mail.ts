@@ -3,7 +3,8 @@
 // posts the message, then counts it, then sets the attention bit that brings the hart out of the core (hart-loop.ts takes
 // it from there).
 import {
-  HartShared_attention, HartShared_in_wfi, HartShared_mail_posted, HartShared_mail_taken, MachineShared_harts, kAttentionMail, sizeof_HartShared,
+  HartShared_attention, HartShared_in_wfi, HartShared_mail_posted, HartShared_mail_taken, MachineShared_harts,
+  kAttentionMail, sizeof_HartShared,
 } from '../build/generated/layout.ts';
 import type { ToTranslations } from './protocol.ts';
 

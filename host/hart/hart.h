@@ -245,13 +245,14 @@ class Hart final : public FenceTarget {
     constexpr u32 kApart = 67;  // programs of different spaces like the same addresses
     return (static_cast<u32>(va >> kPageShift) + kApart * space) & (kFetchEntries - 1);
   }
-  bool fetch_large_ = false;  // an entry of a user's large page was made
+  // All large pages that code was fetched from lie between these.
+  u64 large_code_first_ = ~u64{0}, large_code_last_ = 0;
   void flush_fetch();
-  void flush_fetch_address(u64 va);
+  void flush_code_address(u64 va);
   void flush_fetch_spaces();  // all but what is shared
   // satp has another value.
   void enter_space();
-  void note_code(const Translation& translation);
+  void note_code(u64 va, const Translation& translation);
 
   // Visits of places that control jumps to, until compiled code is asked for; by a hash of the place.
   static constexpr u32 kHeatCells = 4096;

@@ -58,7 +58,7 @@ DecodedPage* Hart::fetch_page(u64 pc) {
   bool uniform = true;
   pmp_allows(state_, Pa(translation.pa.value & ~kPageMask), kPageBytes, Access::fetch, state_.privilege, &uniform);
   // Where PMP cuts the page, every entry into it is checked anew; a run inside it is not [priv: PMP, matching].
-  note_code(translation);
+  note_code(pc, translation);
   FetchEntry& fresh = fetch_entry(pc);
   fresh = {uniform ? (pc & ~kPageMask) | fetch_mode_ : 0, page};
   return page;
@@ -287,7 +287,7 @@ u64 Hart::code_page(u64 va) {
   state_.menvcfg = kept;
   trap_ = kept_trap;
   if (!mapped) return kNoCodePage;
-  note_code(translation);
+  note_code(va, translation);
   bool uniform = true;
   pmp_allows(state_, Pa(translation.pa.value & ~kPageMask), kPageBytes, Access::fetch, state_.privilege, &uniform);
   return uniform ? parts_.memory.offset_of(translation.pa) >> kPageShift : kNoCodePage;

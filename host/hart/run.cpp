@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The run loop: attention, interrupts, sleeping, timers, fences. See hart.h for its shape and shm/attention.h for the
 // protocol.
+#include <algorithm>
 #include <cstring>
 
 #include "base/bits.h"
@@ -39,7 +40,6 @@ void Hart::state_changed() {
 
 void Hart::flush_fetch() {
   std::memset(static_cast<void*>(fetch_), 0, sizeof fetch_);
-  fetch_large_ = false;
   refetch_ = true;
 }
 
@@ -50,13 +50,15 @@ void Hart::enter_space() {
   refetch_ = true;
 }
 
-// A large page's code may be remembered by many entries; supervisors' usually is.
-void Hart::flush_fetch_address(u64 va) {
+void Hart::flush_code_address(u64 va) {
   refetch_ = true;
-  if (fetch_large_ || (va >> 63) != 0) {
+  // A large page's code is remembered piece by piece.
+  if (va >= large_code_first_ && va <= large_code_last_) {
     flush_fetch();
+    if (translated_ != nullptr) translated_->fence_all();
     return;
   }
+  if (translated_ != nullptr) translated_->fence_address(va);
   for (u32 space = 0; space <= Tlb::kMaxSpaces; space++) {
     FetchEntry& entry = fetch_[fetch_index(va, space)];
     if ((entry.tag ^ va) >> kPageShift == 0) entry.tag = 0;
@@ -71,8 +73,12 @@ void Hart::flush_fetch_spaces() {
 }
 
 // Whether supervisors' code is the same in all spaces is seen page by page.
-void Hart::note_code(const Translation& translation) {
-  if (state_.privilege == Privilege::user && translation.region_bytes != kPageBytes) fetch_large_ = true;
+void Hart::note_code(u64 va, const Translation& translation) {
+  if (translation.region_bytes != kPageBytes) {
+    const u64 first = align_down(va, translation.region_bytes);
+    large_code_first_ = std::min(large_code_first_, first);
+    large_code_last_ = std::max(large_code_last_, first + (translation.region_bytes - 1));
+  }
   if (state_.privilege != Privilege::supervisor || state_.satp == 0 || translation.global || supervisor_code_local_)
     return;
   supervisor_code_local_ = true;
@@ -95,8 +101,7 @@ void Hart::flush(const FenceRequest& request) {
       const u64 last = request.size == 0 ? first : request.start + request.size - 1;
       for (u64 va = first; va <= last && va >= first; va += kPageBytes) {
         tlb_.flush_address(va);
-        flush_fetch_address(va);
-        if (translated_ != nullptr) translated_->fence_address(va);
+        flush_code_address(va);
       }
     } else if (request.by_asid) {
       tlb_.flush_asid(request.asid);

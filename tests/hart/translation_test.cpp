@@ -106,6 +106,23 @@ TEST_F(Translations, AFenceOfOneAddressDropsAllOfALargePage) {
   }
 }
 
+TEST_F(Translations, AFenceOfOneAddressDropsAllCodeOfALargePage) {
+  const u64 va = 0x4000'0000, pa = kRamBase + 0x40'0000;
+  for (const FenceForm& form : kFences) {
+    SCOPED_TRACE(form.what);
+    paging_.map(va, pa, kFlags | pte::kX, 1);
+    fence(kFences[0], 0);
+    for (u64 piece = 0; piece < 512; piece += 37) {
+      rig_.poke<u32>(pa + piece * kPageBytes, 0x13);  // nop
+      EXPECT_EQ(rig_.fetch_fault(va + piece * kPageBytes), std::nullopt);
+    }
+    paging_.map(va, pa, kFlags & ~pte::kX, 1);
+    fence(form, va + 0x1f'0000);
+    for (u64 piece = 0; piece < 512; piece += 37)
+      EXPECT_EQ(rig_.fetch_fault(va + piece * kPageBytes), Cause::fetch_page);
+  }
+}
+
 TEST_F(Translations, MoreLargePagesThanAnyListHolds) {
   // Forty large pages in use; each can still be dropped by one of its addresses, the last one first.
   const u64 first_pa = kRamBase + 0x40'0000, other_pa = kRamBase + 0x80'0000;
