@@ -81,7 +81,7 @@ __asm__(
     "  addi s0, s0, 1\n"
     "  bne s0, s3, 1b\n"
     "  ecall\n"
-    // All of RAM, through a mapping that is taken away again below.
+    // A word of every page of RAM.
     "  li t0, 0x80000000\n"
     "  li t1, 0x84000000\n"
     "  li t3, 0x81000000\n"
