@@ -29,7 +29,7 @@ const freshLog = join(buildDir, 'log', 'bench-fresh.log');
 /** The measurements. `context`: the sides, the guest's files and how much to do; every one returns rows. */
 const measures = {
   async boot({ page, program, files, numbers: { median, row }, rounds }) {
-    await page.bootTime();  // fills the HTTP cache
+    await page.warmCaches();
     const times = { page: [], off: [], qemu: [], native: [] };
     for (let round = 0; round < rounds; round++) {
       times.page.push(await page.bootTime());

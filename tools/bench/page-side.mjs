@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page's half of `npm run bench`: a folder like dist/ in Chromium, measured from outside as a visitor meets it. One
-// browser and one profile, so that the HTTP cache is warm after the first visit.
-import { copyFileSync, cpSync, rmSync, writeFileSync } from 'node:fs';
+// browser and one profile on disk, so that after some visits its caches are warm as a visitor's are: HTTP's, and that
+// of compiled JavaScript, which Chromium leaves out of profiles in memory.
+import { copyFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { buildDir, UserError } from '../lib/project.mjs';
@@ -12,36 +14,42 @@ import { promptPattern, readResult, resultPattern } from './numbers.mjs';
 
 const chromiumProgram = process.env.HARTWOOD_CHROMIUM ?? '/usr/bin/chromium';
 const patience = 300_000;  // ms
+const viewport = { width: 1280, height: 800 };
+const warmUpVisits = 3;    // the first fetches the scripts, the second has their compiled form kept, the third reads it
+const keepTime = 1_000;    // ms at the prompt, for the browser to write its caches
 const sampleAge = 250;     // ms; machine.stat() may be up to 200 ms old
 
 export class PageSide {
   /** `dist`: the folder to serve. `initrd`: the archive with the guest's programs, for the visits that run them. */
   static async open(dist, initrd) {
     const side = new PageSide();
+    side.initrd = initrd;
     side.server = await serve({ root: dist, port: 0 });
+    side.profile = mkdtempSync(join(tmpdir(), 'hartwood-profile-'));
     try {
-      side.browserServer = await chromium.launchServer({
+      side.context = await chromium.launchPersistentContext(side.profile, {
         executablePath: chromiumProgram,
         args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+        viewport,
       });
     } catch (error) {
       await side.server.close();
+      rmSync(side.profile, { recursive: true, force: true });
       throw new UserError(`Chromium does not start: ${error.message}`);
     }
-    side.browser = await chromium.connect(side.browserServer.wsEndpoint());
-    side.context = await side.newContext();
-    side.initrd = initrd;
+    side.browser = side.context.browser();
     return side;
   }
 
+  /** A profile in memory that nothing was loaded into. */
   newContext() {
-    return this.browser.newContext({ viewport: { width: 1280, height: 800 } });
+    return this.browser.newContext({ viewport });
   }
 
   async close() {
-    await this.browser.close();
-    await this.browserServer.close();
+    await this.context.close();
     await this.server.close();
+    rmSync(this.profile, { recursive: true, force: true });
   }
 
   /** Opens `query` below `url` in a new page of `context`; calls body(page, milliseconds from navigation to prompt). */
@@ -63,6 +71,11 @@ export class PageSide {
     } finally {
       await page.close();
     }
+  }
+
+  /** Visits the page until the browser's caches hold what they keep of it. */
+  async warmCaches() {
+    for (let k = 0; k < warmUpVisits; k++) await this.atPrompt('?harts=2', (page) => page.waitForTimeout(keepTime));
   }
 
   /** Milliseconds from navigation to prompt. `settings`: more of the address; a page ignores what it does not know. */
@@ -150,8 +163,15 @@ export class PageSide {
   idleShare(seconds, settle) {
     return this.atPrompt('?harts=2', async (page) => {
       await page.waitForTimeout(settle * 1000);
-      return cpuShare(this.browserServer.process().pid, seconds);
+      return cpuShare(await this.browserProcess(), seconds);
     });
+  }
+
+  async browserProcess() {
+    const session = await this.browser.newBrowserCDPSession();
+    const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+    await session.detach();
+    return processInfo.find(({ type }) => type === 'browser').id;
   }
 
   /** What a first visit loads until the prompt, as sent: [{ name, bytes }], largest first. */
