@@ -279,6 +279,12 @@ HW_EXPORT(hw_jit_execute) u32 hw_jit_execute(u8* state, u64 slot, u32 bits, u64 
   return window->hart->execute_for_translated(std::bit_cast<Insn>(slot), bits, pc, budget);
 }
 
+// Called by emitted code only. Hart::execute_accesses_for_translated; `run`: AccessRun, packed.
+HW_EXPORT(hw_jit_accesses) u32 hw_jit_accesses(u8* state, u64 pc, u32 run, u32 registers, u32 budget) {
+  auto* window = reinterpret_cast<TranslatedCode::Window*>(state + Hart::kWindowDistance);
+  return window->hart->execute_accesses_for_translated(AccessRun::unpack(run, registers), pc, budget);
+}
+
 // A pause: hw_hart_run returns "stopped" and hw_clock_run returns; after hw_resume_all both are to be called again.
 HW_EXPORT(hw_stop_all) void hw_stop_all() { embedding.machine->stop_all(); }
 HW_EXPORT(hw_resume_all) void hw_resume_all() { embedding.machine->resume_all(); }

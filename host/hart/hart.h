@@ -121,6 +121,10 @@ class Hart final : public FenceTarget {
   // it (code_cache.h), without a sequence. 0: done; 1: not done, the interpreter must do it (and will trap); 2: done,
   // and compiled code must be left behind it.
   u32 execute_for_translated(const Insn& insn, u32 bits, u64 pc, u32 budget);
+  // The same for a run of plain accesses at `pc`. kAllDone: done; else compiled code must be left behind those that
+  // were done: their bytes, less their number shifted by kNotDoneShift. Code that is no longer what was compiled ends
+  // it too.
+  u32 execute_accesses_for_translated(const AccessRun& run, u64 pc, u32 budget);
   void refresh_fp_window();
   // How often compiled code was left because the interpreter had to execute an instruction of this kind (its address
   // was not in the TLB, it traps, or it is not compiled); Op::none: one that had not been decoded, or lies in two

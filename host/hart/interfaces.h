@@ -18,6 +18,18 @@ class Firmware {
   virtual void call(Hart& hart) = 0;
 };
 
+// Neighbouring plain loads or stores with one base register, as compiled code names them.
+struct AccessRun {
+  u32 count = 0;  // 1 to 255
+  u32 base = 0;   // x register
+  bool store = false, is_float = false;
+  u32 registers = 0;  // what they load or store: a bit each
+  u32 pack() const { return count | base << 8 | u32{store} << 16 | u32{is_float} << 17; }
+  static AccessRun unpack(u32 packed, u32 registers) {
+    return {packed & 0xff, packed >> 8 & 31, (packed >> 16 & 1) != 0, (packed >> 17 & 1) != 0, registers};
+  }
+};
+
 // Guest code that has been compiled: one for each hart, called on the hart's thread. The interpreter asks it at places
 // that control often goes to; see jit/hart_code.h.
 class TranslatedCode {
@@ -34,6 +46,9 @@ class TranslatedCode {
     u32 read_table = 0, write_table = 0;
     Hart* hart = nullptr;
   };
+  // Where a region is left: halfwords count in the lower bits, instructions that did not happen above them.
+  static constexpr u32 kNotDoneShift = 18;
+  static constexpr u32 kAllDone = 1;
   // The interpreter is about to execute at `pc`, which lies in RAM page `page`, and has often been there. Executes
   // compiled code from there as far as there is any, with window.budget counted down; returns the pc to go on at, plus
   // 1 if an instruction must be interpreted there first. `pc` itself: there is no code.

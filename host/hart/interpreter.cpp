@@ -17,6 +17,7 @@
 #include "hart/eval.h"
 #include "hart/hart.h"
 #include "hart/sequences.h"
+#include "isa/plain_access.h"
 #include "isa/semantics/floating.h"
 #include "isa/semantics/integer.h"
 
@@ -315,6 +316,39 @@ u32 Hart::execute_for_translated(const Insn& insn, u32 bits, u64 pc, u32 budget)
   if (leave_) return 2;
   refresh_fp_window();
   return 0;
+}
+
+u32 Hart::execute_accesses_for_translated(const AccessRun& run, u64 pc, u32 budget) {
+  u32 done = 0, bytes = 0;
+  bool leave = leave_;
+  const u64 page = code_page(pc);
+  for (; page != kNoCodePage && done < run.count && !leave; done++) {
+    const u64 at = (pc & kPageMask) + bytes;
+    const Pa pa(kRamBase + (page << kPageShift) + at);
+    u16 low = 0, high = 0;
+    if (at + 2 > kPageBytes || !parts_.memory.load(pa, low)) break;
+    const u32 length = instruction_length(low);
+    if (at + length > kPageBytes || (length == 4 && !parts_.memory.load(pa + 2, high))) break;
+    const u32 word = low | u32{high} << 16;
+    const Decoded decoded = decode(word, options_.isa);
+    const std::optional<PlainAccess> access = plain_access(decoded);
+    // Compiled code has spilled the registers of the run, no others.
+    if (!access || access->base != run.base || access->store != run.store || access->is_float != run.is_float ||
+        (run.registers >> access->data & 1) == 0)
+      break;
+    sync_retired(budget - done);
+    u64 target = 0;
+    const Flow flow = execute(to_slot(decoded), pc + bytes, length, word, target);
+    HW_CHECK(flow != Flow::jump, "an access that jumps");
+    if (flow == Flow::trap) break;
+    bytes += length;
+    leave = leave_ || flow == Flow::leave;
+  }
+  if (done == run.count && !leave) {
+    refresh_fp_window();
+    return TranslatedCode::kAllDone;
+  }
+  return bytes - (done << TranslatedCode::kNotDoneShift);
 }
 
 // Out of the fast loop, so that it calls one function only.

@@ -27,7 +27,9 @@
 
 #include "base/bits.h"
 #include "hart/code_cache.h"
+#include "hart/interfaces.h"
 #include "isa/isa.h"
+#include "isa/plain_access.h"
 #include "isa/semantics/memory.h"
 #include "jit/flow_graph.h"
 #include "wasm/encoder.h"
@@ -42,7 +44,7 @@ using wasm::Type;
 enum Parameter : u32 { kState, kPc, kReadTable, kWriteTable, kDepth, kParameters };
 
 // Bits of `site`: the place in the window, and what the budget gets back.
-constexpr u32 kSiteShift = 18;
+constexpr u32 kSiteShift = TranslatedCode::kNotDoneShift;
 constexpr i32 kSiteBias = 1 << 16;  // offsets may lie before or behind the window
 constexpr u32 kFrameBytes = 160;    // an engine's own part of a frame, and the spilled temporaries
 
@@ -50,6 +52,7 @@ struct Shared {
   const Target& target;
   u32 region_type;
   u32 execute_type, execute;     // imported
+  u32 accesses;                  // imported
   u32 mulhu;                     // of this module
   u32 go;                        // of this module: to any address
   std::map<i32, u32> functions;  // by window offset of the entry
@@ -102,40 +105,10 @@ Operands operands_of(const GuestInsn& guest) {
   return result;
 }
 
-// A plain load or store.
-struct PlainAccess {
-  bool store = false, is_signed = false, is_float = false;
-  u8 size = 0;   // bytes
-  u32 base = 0;  // register
-  u32 data = 0;  // register
-  i32 offset = 0;
-};
 std::optional<PlainAccess> plain_access(const GuestInsn& guest) {
   IsaOptions all;
   all.enabled = ~u32{0};
-  const Insn insn = decode(guest.bits, all).insn;
-  const auto load = [&](u8 size, bool is_signed, bool is_float = false) {
-    return PlainAccess{false, is_signed, is_float, size, insn.rs1, insn.rd, insn.imm};
-  };
-  const auto store = [&](u8 size, bool is_float = false) {
-    return PlainAccess{true, false, is_float, size, insn.rs1, insn.rd, insn.imm};
-  };
-  switch (static_cast<Op>(guest.op)) {
-    case Op::lb: return load(1, true);
-    case Op::lh: return load(2, true);
-    case Op::lw: return load(4, true);
-    case Op::ld: return load(8, false);
-    case Op::lbu: return load(1, false);
-    case Op::lhu: return load(2, false);
-    case Op::lwu: return load(4, false);
-    case Op::fld: return load(8, false, true);
-    case Op::sb: return store(1);
-    case Op::sh: return store(2);
-    case Op::sw: return store(4);
-    case Op::sd: return store(8);
-    case Op::fsd: return store(8, true);
-    default: return std::nullopt;
-  }
+  return hartwood::plain_access(decode(guest.bits, all));
 }
 
 class FunctionLowering {
@@ -755,7 +728,7 @@ class FunctionLowering {
   }
 
   // One probe for all of them. Where it fails (a page border, a miss, a misaligned base) the full context executes
-  // each.
+  // them one by one, in one call: a call for each would be most of a region's code.
   void group(const Block& block, u32 first, u32 count) {
     std::vector<PlainAccess> accesses;
     for (u32 i = 0; i < count; i++) accesses.push_back(*plain_access(block.guest[first + i]));
@@ -816,7 +789,40 @@ class FunctionLowering {
       }
     }
     code_.otherwise();
-    for (u32 i = 0; i < count; i++) execute(block.guest[first + i], block.count() - first - i);
+    const GuestInsn& head = block.guest[first];
+    const u32 not_done = block.count() - first;
+    AccessRun run{.count = count, .base = accesses[0].base, .store = store, .is_float = accesses[0].is_float};
+    for (const PlainAccess& each : accesses) run.registers |= 1u << each.data;
+    const Registers x = (run.is_float ? 0 : run.registers & ~1u) | 1u << run.base;
+    spill(x, run.is_float ? run.registers : 0);
+    code_.get(kState);
+    push_address(head.offset);
+    code_.i32(static_cast<i32>(run.pack()));
+    code_.i32(static_cast<i32>(run.registers));
+    code_.get(budget_);
+    code_.i32(static_cast<i32>(not_done));
+    code_.op(op::kI32Add);
+    code_.index(op::kCall, shared_.accesses);
+    code_.set(site_);
+    for (u32 i = run.is_float ? 0 : 1; i < 32 && !store; i++) {
+      if (!bit(run.registers, i)) continue;
+      if (run.is_float)
+        load_f(i);
+      else
+        load_x(i);
+    }
+    code_.get(site_);
+    code_.i32(static_cast<i32>(TranslatedCode::kAllDone));
+    code_.op(op::kI32Ne);
+    code_.hint(false);
+    code_.open(op::kIf);
+    left_ = true;
+    code_.i32(site(head.offset, not_done));
+    code_.get(site_);
+    code_.op(op::kI32Add);
+    code_.set(site_);
+    code_.br(out_);
+    code_.close();
     code_.close();
   }
 
@@ -1529,13 +1535,15 @@ EmittedModule lower(const std::vector<Region>& regions, u32 slot, const Target& 
   EmittedModule result;
   wasm::Module module;
   module.use_branch_hints(target.branch_hints);
-  Shared shared{target, 0, 0, 0, 0, 0, {}};
+  Shared shared{target, 0, 0, 0, 0, 0, 0, {}};
   shared.region_type = module.add_type({Type::i32, Type::i64, Type::i32, Type::i32, Type::i32}, {Type::i64});
   shared.execute_type = module.add_type({Type::i32, Type::i64, Type::i32, Type::i64, Type::i32}, {Type::i32});
   const u32 multiply_type = module.add_type({Type::i64, Type::i64}, {Type::i64});
   module.import_memory("env", "memory", 1, 65536, true);
   module.import_table("env", "table");
+  const u32 accesses_type = module.add_type({Type::i32, Type::i64, Type::i32, Type::i32, Type::i32}, {Type::i32});
   shared.execute = module.import_function("core", "hw_jit_execute", shared.execute_type);
+  shared.accesses = module.import_function("core", "hw_jit_accesses", accesses_type);
   std::vector<u32> functions;
   for (const Region& region : regions) {
     functions.push_back(module.declare_function(shared.region_type));

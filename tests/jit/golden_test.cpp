@@ -417,6 +417,7 @@ std::string golden_text(const Program& program) {
   }
   const EmittedModule module = lower(regions, 1024, target);
 
+  constexpr u32 kImports = 2;  // functions; they come first
   std::map<u64, std::string> locals;
   wasm::TextOptions shown;
   shown.immediate = [&](std::string_view instruction, u64 value) -> std::string {
@@ -424,11 +425,11 @@ std::string golden_text(const Program& program) {
       const auto at = locals.find(value);
       return at == locals.end() ? std::string() : at->second;
     }
-    // The import, the regions in their order, and what each module has besides.
+    // The imports, the regions in their order, and what each module has besides.
     if (instruction == "call") {
-      if (value == 0) return "hw_jit_execute";
-      if (value <= regions.size()) return format("region_%x", regions[value - 1].entry);
-      return format("helper_%llu", static_cast<unsigned long long>(value - regions.size() - 1));
+      if (value < kImports) return value == 0 ? "hw_jit_execute" : "hw_jit_accesses";
+      if (value - kImports < regions.size()) return format("region_%x", regions[value - kImports].entry);
+      return format("helper_%llu", static_cast<unsigned long long>(value - kImports - regions.size()));
     }
     if (instruction == "i64.const") {
       const auto at = slots.find(value);
@@ -449,8 +450,7 @@ std::string golden_text(const Program& program) {
   };
   text += "\n== wasm\n";
   if (program.setting.whole_module) return text + print(std::nullopt);
-  // Function 0 is imported; the regions' follow.
-  for (u32 number = 1; number <= regions.size(); number++) {
+  for (u32 number = kImports; number < kImports + regions.size(); number++) {
     locals.clear();
     locals = local_names(print(number));
     text += print(number);
