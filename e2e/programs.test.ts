@@ -49,7 +49,7 @@ async function run({ name, harts, address, length }: Program): Promise<{ exit: M
   const { exit, data } = await (await page()).evaluate(async ({ base, file, harts, address, length, timeout }) => {
     const { Machine } = await import(`${base}hartwood.js`) as typeof import('../web/api/index.ts');
     const kernel = await (await fetch(file)).arrayBuffer();
-    const machine = await Machine.boot({ harts, memory: 64, kernel, initrd: null, console: 'sbi', keepMemory: true });
+    const machine = await Machine.boot({ harts, memory: 64, kernel, initrd: null, console: 'sbi', compiler: 'early', keepMemory: true });
     try {
       const exit = await Promise.race([machine.exited, new Promise<null>((resolve) => setTimeout(resolve, timeout, null))]);
       if (exit === null) throw new Error(`no end after ${timeout} ms: ${JSON.stringify(machine.stat())}`);

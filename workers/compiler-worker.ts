@@ -19,10 +19,12 @@ async function run(start: ToCompiler): Promise<void> {
   const { buffer } = memory;
   const log = (level: number, text: string): void => parent.postMessage({ type: 'log', level, text });
   const { exports } = instantiateCore({ ...start, log });
+  const wait = makeWaitForChange();
+  await wait(new Int32Array(buffer), (exports.hw_compiler_word() >>> 0) / 4, 0); // a boot has better uses for processors
   exports.hw_note_features(await engineFeatures(turn));
   const harts = start.harts.map((port, hart) => new HartMailbox(port, hartWords(buffer, shared, hart)));
   const rehearse = rehearsal(exports, memory);
-  await new Compiler({ exports, buffer, shared, harts, wait: makeWaitForChange(), turn, rehearse, log }).run();
+  await new Compiler({ exports, buffer, shared, harts, wait, turn, rehearse, log }).run();
 }
 
 parent.onmessage = ({ data }) => {

@@ -31,6 +31,8 @@ export interface MachineConfiguration {
   console: 'virtio' | 'uart' | 'sbi';
   firmware: 'built-in' | 'file' | 'none';
   compiler: boolean;
+  compiler_after?: number;
+  compiler_visits?: number;
   paging?: 'sv39' | 'sv48' | 'sv57';
   disks?: { source: string; read_only?: boolean }[];
 }

@@ -32,8 +32,8 @@ u32 hash(u64 value, u32 size) {
 
 }  // namespace
 
-HartCode::HartCode(Hart& hart, Registry& registry, u32 visits)
-    : hart_(hart), registry_(registry), visits_(visits), cache_(new JumpEntry[kJumpEntries]()) {
+HartCode::HartCode(Hart& hart, Registry& registry, u32 visits, u64 after)
+    : hart_(hart), registry_(registry), visits_(visits), after_(after), cache_(new JumpEntry[kJumpEntries]()) {
   checked_.reserve(65536);
   hart_.window().jump_cache = static_cast<u32>(reinterpret_cast<uintptr_t>(cache_.get()));
 }
@@ -137,6 +137,13 @@ void HartCode::consider(u64 pc, u64 page) {
   Candidate& candidate = candidates_[hash(pc, kCandidates)];
   if (candidate.pc != pc) candidate = {pc, 0};
   if (++candidate.visits < visits_) return;
+  if (!registry_.open()) {
+    if (hart_.state().retired < after_) {
+      candidate.visits = visits_ - 1;
+      return;
+    }
+    registry_.set_open();
+  }
   candidate.visits = 0;
   Request request;
   request.entry = kWindowBefore * static_cast<u32>(kPageBytes) + static_cast<u32>(pc & kPageMask);

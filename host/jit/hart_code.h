@@ -19,8 +19,9 @@ namespace hartwood::jit {
 
 class HartCode final : public TranslatedCode {
  public:
-  // `visits`: questions at a place until it is compiled, 1 or more.
-  HartCode(Hart& hart, Registry& registry, u32 visits);
+  // `visits`: questions at a place until it is compiled, 1 or more. `after`: instructions that one of the harts has to
+  // have executed before.
+  HartCode(Hart& hart, Registry& registry, u32 visits, u64 after);
 
   u64 enter(u64 pc, u64 page) override;
   void fence_code() override;
@@ -61,6 +62,7 @@ class HartCode final : public TranslatedCode {
   Hart& hart_;
   Registry& registry_;
   u32 visits_;
+  u64 after_;
   std::unique_ptr<JumpEntry[]> cache_;
   Context contexts_[kContexts];
   Context current_;  // the one that was asked for last, until a fence

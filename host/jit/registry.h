@@ -68,6 +68,10 @@ class Registry {
   Registry(GuestMemory& memory, u32 harts, u32 first_slot, CompilerStatistics& statistics);
 
   // ---- harts
+  // Whether anything is to be compiled yet. What a boot does happens once: the engine, which optimizes the interpreter
+  // then, and the harts can use the processors better than a compiler.
+  bool open() const { return open_.load() != 0; }
+  void set_open() { open_.store(1); }
   // Asks for the code at a place; false if it is compiled, under way or hopeless, or if too many wait.
   bool request(Request request);
   // A module with an entry at `offset` of RAM page `page`, installed on `hart`, whose pages are where `page_at` says
@@ -144,6 +148,7 @@ class Registry {
   u64 live_bytes_ = 0;
   u32 now_ = 1;
   Atomic<u32> work_{0};
+  Atomic<u32> open_{0};  // set by any hart, read by all; nothing is published with it
 };
 
 }  // namespace hartwood::jit

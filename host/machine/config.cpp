@@ -105,6 +105,7 @@ Result<MachineConfig> parse_config(std::string_view json) {
   reader.boolean("compiler", config.compiler);
   reader.boolean("compiler_eager", config.compiler_eager);
   reader.integer("compiler_visits", 1, 1000, config.compiler_visits);
+  reader.integer("compiler_after", 0, 1'000'000'000, config.compiler_after);
   reader.boolean("deterministic", config.deterministic);
   reader.choice<ClockKind>("clock", {{"host", ClockKind::host}, {"virtual", ClockKind::instructions}}, config.clock);
   if (config.clock == ClockKind::instructions && config.harts != 1)

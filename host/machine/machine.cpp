@@ -253,7 +253,8 @@ void Machine::reset_harts(const Placement& plan) {
       state.pmpaddr[0] = (u64{1} << 54) - 1;
       shared_.harts[i].hsm_state.store(i == 0 ? kHsmStarted : kHsmStopped);
     }
-    if (compiler_tier_) compiler_tier_->add_hart(*harts_.back(), config_.compiler_visits, config_.compiler_eager);
+    if (compiler_tier_)
+      compiler_tier_->add_hart(*harts_.back(), config_.compiler_visits, config_.compiler_after, config_.compiler_eager);
     harts_.back()->state_changed();
   }
 }

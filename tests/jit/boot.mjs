@@ -74,8 +74,8 @@ test('Linux boots to its prompt and powers off, interpreted', (t) => {
 test('a second time it is the same execution', () => same(boot({}), interpreted));
 
 for (const [name, engine, slice] of [
-  ['compiled', { compiler: true, compiler_visits: 20 }, 100_000],
-  ['compiled in short slices', { compiler: true, compiler_visits: 20 }, 7919],
+  ['compiled', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 100_000],
+  ['compiled in short slices', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 7919],
   ['compiled eagerly', { compiler: true, compiler_eager: true }, 50_000],
 ]) {
   test(`${name} it is the same execution`, (t) => {

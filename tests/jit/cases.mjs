@@ -44,8 +44,8 @@ function symbol(elf, name) {
 
 const engines = [
   ['interpreted', {}, 1000],
-  ['compiled', { compiler: true, compiler_visits: 20 }, 1000],
-  ['compiled in short slices', { compiler: true, compiler_visits: 20 }, 61],
+  ['compiled', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 1000],
+  ['compiled in short slices', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 61],
   ['compiled eagerly', { compiler: true, compiler_eager: true }, 211],
 ];
 const mostInstructions = 2e8;

@@ -103,7 +103,7 @@ TEST(Config, MistakesAreNamed) {
       {R"({"harts": "2"})", "not \"2\""},
       {R"({"harts": null})", "not null"},
       {R"({"hart": 2})",
-       "unknown key \"hart\"; known are append, clock, compiler, compiler_eager, compiler_visits, console"},
+       "unknown key \"hart\"; known are append, clock, compiler, compiler_after, compiler_eager, compiler_visits"},
       {R"({"harts": 1, "harts": 2})", "the key \"harts\" twice"},
       {R"({"memory": 100})", "memory has to be 64, 128, 256, 512, 1024 or 2048 MiB"},
       {R"({"memory": "lots"})", "not \"lots\""},

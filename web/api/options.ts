@@ -40,9 +40,11 @@ export interface BootOptions {
   paging?: 'sv39' | 'sv48' | 'sv57';
   /**
    * Whether hot code of the guest is translated to WebAssembly, by a worker of its own. Default true. Without it everything
-   * is interpreted, which is slower and otherwise the same.
+   * is interpreted, which is slower and otherwise the same. What runs before the first prompt of a Linux is as a rule not
+   * worth it, so translating begins behind that many instructions; 'early': with the first ones, for programs that are
+   * shorter than a boot.
    */
-  compiler?: boolean;
+  compiler?: boolean | 'early';
   /** The console's size in characters; change it with machine.resize. */
   size?: { columns: number; rows: number };
   /**
@@ -60,6 +62,9 @@ export interface BootOptions {
 export const kMemorySizes: readonly number[] = [64, 128, 256, 512, 1024, 2048];
 export const kConsoles = ['virtio', 'uart', 'sbi'] as const;
 export const kPagings = ['sv39', 'sv48', 'sv57'] as const;
+/** Of a place, 64 jumps each: enough to leave out what runs a few times only. */
+const kEarly = { compiler_after: 0, compiler_visits: 20 } as const;
+
 export const kDefaults = { harts: 2, memory: 512, console: 'virtio', compiler: true } as const;
 const kMaxAppendBytes = 1023; // what the kernel keeps on RISC-V, less its terminating zero
 export const kMaxConsoleSize = 4096;
@@ -180,10 +185,9 @@ export function planBoot(options: BootOptions, defaults: DefaultFiles, base: str
   callback('onProgress', options.onProgress);
   callback('onLog', options.onLog);
   callback('onError', options.onError);
-  for (const name of ['keepMemory', 'compiler'] as const) {
-    const value: unknown = options[name];
-    if (value !== undefined && typeof value !== 'boolean') throw wrong(name, value, 'true or false');
-  }
+  const { keepMemory, compiler = kDefaults.compiler }: { keepMemory?: unknown; compiler?: unknown } = options;
+  if (keepMemory !== undefined && typeof keepMemory !== 'boolean') throw wrong('keepMemory', keepMemory, 'true or false');
+  if (typeof compiler !== 'boolean' && compiler !== 'early') throw wrong('compiler', compiler, "true, false or 'early'");
   if (options.size !== undefined) checkConsoleSize(options.size?.columns, options.size?.rows);
 
   const device = choice('console', options.console ?? kDefaults.console, kConsoles);
@@ -195,7 +199,8 @@ export function planBoot(options: BootOptions, defaults: DefaultFiles, base: str
     append: firmwareKind === 'none' && options.append === undefined ? '' : commandLine(options.append, device),
     console: device,
     firmware: firmwareKind,
-    compiler: options.compiler ?? kDefaults.compiler,
+    compiler: compiler !== false,
+    ...(compiler === 'early' ? kEarly : {}),
   };
   if (options.paging !== undefined) configuration.paging = choice('paging', options.paging, kPagings);
 

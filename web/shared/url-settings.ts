@@ -35,10 +35,11 @@ function flag(name: string, text: string): boolean {
 }
 
 /** As `flag`, in the words of a settings panel. */
-function onOff(name: string, text: string): boolean {
+function onOffEarly(name: string, text: string): boolean | 'early' {
   if (text === 'on') return true;
   if (text === 'off') return false;
-  throw new SettingsError(`${name}=${text} in the address must be on or off.`);
+  if (text === 'early') return text;
+  throw new SettingsError(`${name}=${text} in the address must be on, off or early.`);
 }
 
 export function readSettings(query: URLSearchParams): Settings {
@@ -54,7 +55,7 @@ export function readSettings(query: URLSearchParams): Settings {
   if (memory !== undefined) set('memory', mebibytes('memory', memory));
   for (const name of ['append', 'kernel', 'firmware', 'disk', 'console', 'paging']) set(name, text(name));
   const compiler = text('compiler');
-  if (compiler !== undefined) set('compiler', onOff('compiler', compiler));
+  if (compiler !== undefined) set('compiler', onOffEarly('compiler', compiler));
   const initrd = text('initrd');
   set('initrd', initrd === 'none' ? null : initrd);
 

@@ -41,6 +41,13 @@ test('initrd: null and a machine without firmware have none', () => {
   assert.equal(bare.configuration.append, '');
 });
 
+test('the compiler can begin early', () => {
+  const { compiler, compiler_after: after, compiler_visits: visits } = plan({ compiler: 'early' }).configuration;
+  assert.deepEqual({ compiler, after }, { compiler: true, after: 0 });
+  assert.ok(visits !== undefined && visits > 0);
+  assert.equal(plan({ compiler: true }).configuration.compiler_after, undefined); // the core's default
+});
+
 test('the compiler can be left out', () => {
   assert.equal(plan({ compiler: false }).configuration.compiler, false);
   assert.equal(plan({ compiler: true }).configuration.compiler, true);
@@ -79,7 +86,7 @@ const kWrong: [string, unknown, RegExp][] = [
   ['size', { size: { columns: 0, rows: 24 } }, /columns is 0/],
   ['size null', { size: null }, /columns is undefined/],
   ['keepMemory', { keepMemory: 1 }, /keepMemory is 1; it must be true or false/],
-  ['compiler', { compiler: 'off' }, /compiler is "off"; it must be true or false/],
+  ['compiler', { compiler: 'off' }, /compiler is "off"; it must be true, false or 'early'/],
   ['onProgress', { onProgress: 'yes' }, /onProgress is "yes"; it must be a function/],
 ];
 for (const [name, options, message] of kWrong) {

@@ -30,13 +30,19 @@ test('memory in several spellings', () => {
   }
 });
 
+test('the compiler is on, off or early', () => {
+  for (const [text, value] of [['on', true], ['off', false], ['early', 'early']] as const) {
+    assert.equal(read(`compiler=${text}`).boot.compiler, value);
+  }
+});
+
 test('what is no value of its kind is refused by name', () => {
   assert.throws(() => read('harts=two'), /harts=two/);
   assert.throws(() => read('harts=-1'), /harts=-1/);
   assert.throws(() => read('memory=lots'), /memory=lots/);
   assert.throws(() => read('memory=5T'), /memory=5T/);
   assert.throws(() => read('theme=blue'), /theme=blue/);
-  assert.throws(() => read('compiler=1'), /compiler=1 in the address must be on or off/);
+  assert.throws(() => read('compiler=1'), /compiler=1 in the address must be on, off or early/);
   assert.throws(() => read('screenreader=maybe'), /screenreader=maybe/);
 });
 
