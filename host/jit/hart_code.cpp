@@ -151,6 +151,11 @@ void HartCode::consider(u64 pc, u64 page) {
   for (u32 i = 0; i < kWindowPages; i++)
     request.pages[i] = i == kWindowBefore ? page : hart_.code_page(first + i * kPageBytes);
   static_assert(Hart::kNoCodePage == kNoPage);
+  // A switch is hot before each of its cases is: those that were jumped to at all belong to it too.
+  for (const Candidate& other : candidates_) {
+    const u64 offset = other.pc - first;
+    if (other.visits != 0 && offset < kWindowPages * kPageBytes) request.jumped_to.push_back(static_cast<u32>(offset));
+  }
   constexpr u32 kWords = Hart::kHalfwords / 64;
   if (visits_ > 1) {
     request.executed.resize(kWindowPages * kWords);

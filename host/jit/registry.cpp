@@ -54,7 +54,7 @@ bool Registry::take(Request& request, std::vector<u32>& seen) {
   if (requests_.empty()) return false;
   request = std::move(requests_.front());
   requests_.erase(requests_.begin());
-  seen.clear();
+  seen = request.jumped_to;
   for (u32 i = 0; i < kWindowPages; i++) {
     const auto found = request.pages[i] == kNoPage ? places_.end() : places_.find(request.pages[i]);
     if (found == places_.end()) continue;

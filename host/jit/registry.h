@@ -40,6 +40,7 @@ struct Request {
   u32 entry = 0;                        // window offset
   std::array<u64, kWindowPages> pages;  // RAM page numbers, kNoPage where nothing executable is mapped
   std::vector<u64> executed;            // Window::executed_halfwords
+  std::vector<u32> jumped_to;  // window offsets of places that control often jumps to, as far as a hart remembers
 };
 
 struct CompiledModule {
@@ -103,8 +104,8 @@ class Registry {
   void dropped(u32 hart, u32 id);
 
   // ---- compilers
-  // Takes a request. False: none. `seen`: window offsets of all places in its pages that were asked for so far, which
-  // is where control was seen to jump to.
+  // Takes a request. False: none. `seen`: window offsets of the places in its pages that control was seen to jump to:
+  // what the request says, and all that were asked for so far.
   bool take(Request& request, std::vector<u32>& seen);
   // Reserves slots; 0: none are free.
   u32 allocate_slots(u32 count);

@@ -124,6 +124,28 @@ TEST_F(JitRegistry, TheBudgetEvictsWhatWasNotFoundForLongest) {
   EXPECT_EQ(registry_.next_to_drop(), ids[0]);
 }
 
+// What a switch jumped to is compiled with it, though nobody has asked for code there.
+TEST_F(JitRegistry, SeenPlacesBecomeCases) {
+  constexpr u32 kCase = 16;
+  place({encode_i(Op::jalr, zero, a5, 0), 0, 0, 0, encode_i(Op::addi, a0, a0, 5), encode_i(Op::jalr, zero, ra, 0)});
+  for (const bool seen : {false, true}) {
+    Request asked = request();
+    const u32 place = asked.entry + kCase;
+    if (seen) asked.jumped_to = {place, place + 1'000'000, ~u32{0}};
+    Registry registry(*memory_, 1, kFirstSlot, statistics_);
+    Compiler compiler(registry, *memory_, IsaOptions{}, target_);
+    ASSERT_TRUE(registry.request(std::move(asked)));
+    const u32 id = compiler.compile_next();
+    ASSERT_NE(id, 0u);
+    const CompiledModule* const module = registry.installed(0, id);
+    ASSERT_NE(module, nullptr);
+    bool translated = false;
+    for (const CompiledModule::Range& range : module->ranges)
+      translated |= range.offset <= place && place < range.offset + range.bytes;
+    EXPECT_EQ(translated, seen);
+  }
+}
+
 TEST_F(JitRegistry, HopelessPlacesAreNotAskedForAgain) {
   place({encode_plain(Op::ecall)});
   ASSERT_TRUE(registry_.request(request()));
