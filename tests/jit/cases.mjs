@@ -93,6 +93,17 @@ function runCase(name, { source, define, share, prepare, look }) {
   });
 }
 
+test('nothing is compiled before some hart has executed compiler_after instructions', () => {
+  const elf = build('longjmp.S');
+  const modulesAfter = (instructions) =>
+    execute(elf, { compiler: true, compiler_visits: 1, compiler_after: instructions }, 1000).machine.modules;
+  const { retired } = execute(elf, {}, 1000);
+  assert.equal(modulesAfter(retired + 1), 0);
+  const all = modulesAfter(0);
+  assert.ok(all > 0);
+  assert.ok(modulesAfter(Math.floor(retired / 2)) > 0, 'and something after them');
+});
+
 /** Modules are installed only some slices after they were made. */
 function late(machine) {
   const waiting = [];
