@@ -3,7 +3,7 @@
 // is measured in turns with it, round by round, so that both see the same machine; medians of the rounds. Run it on an idle
 // machine. A missed target is reported and is no failure; what does not run, or computes something else than QEMU, is.
 //
-//   npm run bench -- [--rounds 5] [--only boot,programs,kernels,harts,idle,download,setup]
+//   npm run bench -- [--rounds 5] [--only boot,programs,kernels,harts,latency,idle,download,setup]
 //   npm run bench -- --quick          three rounds, and a quarter of each program's work or time
 //   npm run bench -- --fresh          besides, set-up from nothing: a fresh clone and an empty cache (many minutes); its
 //                                     result is kept in build/bench-fresh.json and shown by later runs
@@ -21,7 +21,7 @@ const programs = {
   system: ['syscall', 'fork', 'exec', 'pipe', 'fault'],
 };
 const allPrograms = Object.values(programs).flat();
-const groups = ['boot', 'programs', 'kernels', 'harts', 'idle', 'download', 'setup'];
+const groups = ['boot', 'programs', 'kernels', 'harts', 'latency', 'idle', 'download', 'setup'];
 const sides = { qemu: 'native QEMU', native: 'native Hartwood' };
 const freshReport = join(buildDir, 'bench-fresh.json');
 const freshLog = join(buildDir, 'log', 'bench-fresh.log');
@@ -69,6 +69,11 @@ const measures = {
     const { measureHarts, hartRows } = await import('./bench/harts.mjs');
     const host = join(await context.compiledPrograms('host', ['harts'], context.env), 'harts');
     return hartRows(await measureHarts({ ...context, host }));
+  },
+
+  async latency(context) {
+    const { measureLatency, latencyRows } = await import('./bench/latency.mjs');
+    return latencyRows(await measureLatency(context));
   },
 
   async idle({ page, program, files, numbers: { row }, idleSeconds }) {

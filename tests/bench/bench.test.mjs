@@ -11,6 +11,7 @@ import { serve } from '../../tools/serve.mjs';
 import { cpuShare } from '../../tools/bench/cpu-time.mjs';
 import { startCountingProxy } from '../../tools/bench/counting-proxy.mjs';
 import { appendFiles } from '../../tools/bench/guest-archive.mjs';
+import { latencyRows } from '../../tools/bench/latency.mjs';
 import { formatTable, geometricMean, median, promptPattern, readResult, resultPattern, row } from '../../tools/bench/numbers.mjs';
 
 function withFolder(body) {
@@ -43,6 +44,14 @@ test('result lines are found in what a console prints', () => {
   assert.deepEqual(readResult(text), { name: 'sort', seconds: 1.25, result: '7af72aab856b40a1' });
   assert.equal(resultPattern.test('root@hartwood:~# /root/bench sort 4\r\n'), false);
   assert.equal(readResult('bench sort x 1'), undefined);
+});
+
+test('the rows of interrupt latency', () => {
+  const round = (...microseconds) => new Map(['median', 'p99', 'worst'].map((share, i) => [`latency_${share}`, { seconds: microseconds[i] / 1e6 }]));
+  const rows = latencyRows({ page: [round(20, 1500, 2000), round(30, 900, 4000), round(10, 300, 5000)], qemu: [round(10, 100, 1000)] });
+  assert.deepEqual(rows.map(({ value, reference, target, met }) => [value, reference, target, met]), [
+    [0.02, 0.01, null, null], [0.9, 0.1, 1, true], [4, 1, null, null],
+  ]);
 });
 
 test('medians and means', () => {

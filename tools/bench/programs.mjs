@@ -10,6 +10,7 @@ const kernels = ['kernels.h', 'kernels.c', 'rounds.h', 'rounds.c'];
 export const programs = {
   bench: { sources: ['bench.c'] },
   kernels: { sources: [...kernels, 'one_kernel.c'], loops: true },
+  latency: { sources: ['latency.c'] },
   harts: { sources: [...kernels, 'two_harts.c'], loops: true },
 };
 
