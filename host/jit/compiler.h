@@ -27,9 +27,10 @@ class Compiler {
   // Of the module that compile_next() made last.
   const std::vector<u8>& bytes() const { return bytes_; }
   // The passes that can be left out; for tests.
-  void set_passes(bool group_accesses, bool delay_values) {
+  void set_passes(bool group_accesses, bool delay_values, bool narrow_words) {
     target_.group_accesses = group_accesses;
     target_.delay_values = delay_values;
+    target_.narrow_words = narrow_words;
   }
   void set_fused_multiply_add(bool on) { target_.fused_multiply_add = on; }
 

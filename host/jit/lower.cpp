@@ -655,6 +655,43 @@ class FunctionLowering {
       made_at_[i] = where;
     }
   }
+  // Which values are words, sign-extended to 64 bits, as far as the block by itself tells.
+  void find_words(const Block& block) {
+    word_.assign(block.code.size(), false);
+    if (!target_.narrow_words) return;
+    Registers words = 1;
+    for (u32 i = 0; i < block.code.size(); i++) {
+      const Inst& inst = block.code[i];
+      switch (inst.op) {
+        case Ir::constant: word_[i] = inst.imm == static_cast<i32>(inst.imm); break;
+        case Ir::get_x: word_[i] = bit(words, inst.reg); break;
+        case Ir::shl32:
+        case Ir::shr32:
+        case Ir::sar32:
+        case Ir::rotl32:
+        case Ir::rotr32:
+        case Ir::sext8:
+        case Ir::sext16:
+        case Ir::sext32:
+        case Ir::clz:
+        case Ir::ctz:
+        case Ir::popcount:
+        case Ir::from_bool: word_[i] = true; break;
+        case Ir::load: word_[i] = inst.size < 4 || (inst.size == 4 && inst.is_signed); break;
+        case Ir::bit_and:
+        case Ir::bit_or:
+        case Ir::bit_xor: word_[i] = word_[inst.a] && word_[inst.b]; break;
+        default: break;
+      }
+      if (inst.op == Ir::set_x) {
+        words = word_[inst.a] ? words | 1u << inst.reg : words & ~(1u << inst.reg);
+      } else if (inst.op == Ir::fp_arith || inst.op == Ir::execute) {
+        for (u32 reg = 1; reg < 32; reg++) {
+          if (writes(i, 1u << reg, 0)) words &= ~(1u << reg);
+        }
+      }
+    }
+  }
   static bool needs_operands_twice(Ir ir) {
     return ir == Ir::div_s || ir == Ir::div_u || ir == Ir::rem_s || ir == Ir::rem_u;
   }
@@ -668,6 +705,7 @@ class FunctionLowering {
 
   void body(const Block& block) {
     plan(block);
+    find_words(block);
     next32_ = next64_ = 0;
     u32 guest = ~u32{0};
     for (u32 i = 0; i < block.code.size(); i++) {
@@ -832,13 +870,49 @@ class FunctionLowering {
     else
       make(v);
   }
+  // Its low half.
   void push32(u32 v) {
     i64 constant;
     if (is_constant(v, constant)) {
       code_.i32(static_cast<i32>(constant));
+    } else if (target_.narrow_words && in_local_[v] == kNoValue && opcode32(insts()[v].op) != 0) {
+      make32(v);
     } else {
       push(v);
       code_.op(op::kI32WrapI64);
+    }
+  }
+  // The operation on low halves that gives the low half of this one's result, or 0.
+  static u8 opcode32(Ir ir) {
+    switch (ir) {
+      case Ir::add: return op::kI32Add;
+      case Ir::sub: return op::kI32Sub;
+      case Ir::mul: return op::kI32Mul;
+      case Ir::bit_and: return op::kI32And;
+      case Ir::bit_or: return op::kI32Or;
+      case Ir::bit_xor: return op::kI32Xor;
+      case Ir::shl32: return op::kI32Shl;
+      case Ir::shr32: return op::kI32ShrU;
+      case Ir::sar32: return op::kI32ShrS;
+      case Ir::rotl32: return op::kI32Rotl;
+      case Ir::rotr32: return op::kI32Rotr;
+      default: return 0;
+    }
+  }
+  void make32(u32 v) {
+    const Inst& inst = insts()[v];
+    push32(inst.a);
+    push32(inst.b);
+    code_.op(opcode32(inst.op));
+  }
+  // Bits of words: an engine sees a rotation in two shifts of 32 bits, and not where their results were extended.
+  void bitwise(u32 v, u8 opcode) {
+    const Inst& inst = insts()[v];
+    if (word_[v] && !rematerialized(inst.a) && !rematerialized(inst.b)) {
+      make32(v);
+      code_.op(op::kI64ExtendI32S);
+    } else {
+      two(inst, opcode);
     }
   }
   bool is_constant(u32 v, i64& value) const {
@@ -875,9 +949,9 @@ class FunctionLowering {
       case Ir::add: two(inst, op::kI64Add); break;
       case Ir::sub: two(inst, op::kI64Sub); break;
       case Ir::mul: two(inst, op::kI64Mul); break;
-      case Ir::bit_and: two(inst, op::kI64And); break;
-      case Ir::bit_or: two(inst, op::kI64Or); break;
-      case Ir::bit_xor: two(inst, op::kI64Xor); break;
+      case Ir::bit_and: bitwise(v, op::kI64And); break;
+      case Ir::bit_or: bitwise(v, op::kI64Or); break;
+      case Ir::bit_xor: bitwise(v, op::kI64Xor); break;
       case Ir::shl: two(inst, op::kI64Shl); break;
       case Ir::shr: two(inst, op::kI64ShrU); break;
       case Ir::sar: two(inst, op::kI64ShrS); break;
@@ -1445,7 +1519,7 @@ class FunctionLowering {
   // Of the block that is being emitted.
   u32 number_ = 0;
   std::vector<u32> uses_, last_use_, in_local_, made_at_;
-  std::vector<bool> delayed_;
+  std::vector<bool> delayed_, word_;
   std::vector<Registers> x_leaves_, f_leaves_;
   std::vector<u32> pool32_, pool64_;
   u32 next32_ = 0, next64_ = 0;

@@ -39,6 +39,7 @@ struct Target {
   bool branch_hints = true;
   bool group_accesses = true;  // one probe for neighbouring accesses of one base register
   bool delay_values = true;    // values that are used once are made there, without a local
+  bool narrow_words = true;    // what only its low half is used of is computed in 32 bits
 };
 
 struct EmittedModule {

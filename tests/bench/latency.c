@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // How late a timer interrupts a hot loop. Linux only.
 //
-//   latency [SAMPLES]   computes without a system call while a timer expires after 1 to 3 ms, again and again; prints by how
+//   latency [SAMPLES]   computes without a system call while a timer expires after 1 to 3 ms, again and again; prints
+//   by how
 //                       much the signal handler ran behind the deadline: latency_median, latency_p99 and latency_worst.
-//                       That is the interrupt itself, from the deadline to the trap, and the kernel's way to the handler.
+//                       That is the interrupt itself, from the deadline to the trap, and the kernel's way to the
+//                       handler.
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdint.h>
