@@ -25,8 +25,8 @@ test(`stress in the guest, 2 harts, ${kSeconds} s, seed ${kSeed}`, async () => {
     }));
     await visit.page.goto(`${site.url}?harts=2&memory=512&append=quiet&initrd=stress.cpio`);
     await visit.prompt();
-    const names = (await visit.run('/root/stress')).output.trim().split('\n');
-    const { output, status } = await visit.run(`/root/stress all ${kSeconds} ${kSeed}`, kPatience).catch(async (error: unknown) => {
+    const names = (await visit.run('~/stress')).output.trim().split('\n');
+    const { output, status } = await visit.run(`~/stress all ${kSeconds} ${kSeed}`, kPatience).catch(async (error: unknown) => {
       throw new Error(`no end; the screen shows:\n${(await visit.screen()).join('\n')}`, { cause: error });
     });
     console.log(output);

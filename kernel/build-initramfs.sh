@@ -6,7 +6,7 @@
 #   kernel/build-initramfs.sh OUTDIR [PATH[:TARGET]...]
 #
 # Leaves initramfs.cpio, initramfs.key (a hash of all inputs; with an unchanged key nothing is done) and
-# busybox.version in OUTDIR. PATH is a file or folder to add, by default as /root/NAME, else as TARGET in
+# busybox.version in OUTDIR. PATH is a file or folder to add, by default as NAME in root's home, else as TARGET in
 # the guest; an added /etc/rc runs before the shell. Equal inputs give equal bytes. Needs neither root nor
 # riscv64 emulation.
 #

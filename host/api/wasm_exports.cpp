@@ -274,16 +274,16 @@ HW_EXPORT(hw_compiler_passes) void hw_compiler_passes(u32 passes) {
 }
 // How many bytes of emitted code are kept. For tests.
 HW_EXPORT(hw_compiler_budget) void hw_compiler_budget(u32 bytes) { compiler_tier()->registry().set_budget(bytes); }
+static Hart& hart_of(u8* state) {
+  return *reinterpret_cast<TranslatedCode::Window*>(state + Hart::kWindowDistance)->hart;
+}
 // Called by emitted code only. Hart::execute_for_translated.
 HW_EXPORT(hw_jit_execute) u32 hw_jit_execute(u8* state, u64 slot, u32 bits, u64 pc, u32 budget) {
-  auto* window = reinterpret_cast<TranslatedCode::Window*>(state + Hart::kWindowDistance);
-  return window->hart->execute_for_translated(std::bit_cast<Insn>(slot), bits, pc, budget);
+  return hart_of(state).execute_for_translated(std::bit_cast<Insn>(slot), bits, pc, budget);
 }
-
-// Called by emitted code only. Hart::execute_accesses_for_translated; `run`: AccessRun, packed.
+// The same: Hart::execute_accesses_for_translated; `run`: AccessRun, packed.
 HW_EXPORT(hw_jit_accesses) u32 hw_jit_accesses(u8* state, u64 pc, u32 run, u32 registers, u32 budget) {
-  auto* window = reinterpret_cast<TranslatedCode::Window*>(state + Hart::kWindowDistance);
-  return window->hart->execute_accesses_for_translated(AccessRun::unpack(run, registers), pc, budget);
+  return hart_of(state).execute_accesses_for_translated(AccessRun::unpack(run, registers), pc, budget);
 }
 
 // A pause: hw_hart_run returns "stopped" and hw_clock_run returns; after hw_resume_all both are to be called again.

@@ -46,7 +46,9 @@ class TranslatedCode {
     u32 read_table = 0, write_table = 0;
     Hart* hart = nullptr;
   };
-  // Where a region is left: halfwords count in the lower bits, instructions that did not happen above them.
+  // Emitted code names the place where it leaves a region by one word: a distance in bytes, and from this bit on the
+  // instructions of the block that did not happen. A run of accesses returns a difference of two such words, or
+  // kAllDone, which no difference is: distances are even.
   static constexpr u32 kNotDoneShift = 18;
   static constexpr u32 kAllDone = 1;
   // The interpreter is about to execute at `pc`, which lies in RAM page `page`, and has often been there. Executes

@@ -925,12 +925,6 @@ class FunctionLowering {
     push(inst.b);
     code_.op(opcode);
   }
-  void two32(const Inst& inst, u8 opcode) {
-    push32(inst.a);
-    push32(inst.b);
-    code_.op(opcode);
-    code_.op(op::kI64ExtendI32S);
-  }
   void one(const Inst& inst, u8 opcode) {
     push(inst.a);
     code_.op(opcode);
@@ -957,11 +951,14 @@ class FunctionLowering {
       case Ir::sar: two(inst, op::kI64ShrS); break;
       case Ir::rotl: two(inst, op::kI64Rotl); break;
       case Ir::rotr: two(inst, op::kI64Rotr); break;
-      case Ir::shl32: two32(inst, op::kI32Shl); break;
-      case Ir::shr32: two32(inst, op::kI32ShrU); break;
-      case Ir::sar32: two32(inst, op::kI32ShrS); break;
-      case Ir::rotl32: two32(inst, op::kI32Rotl); break;
-      case Ir::rotr32: two32(inst, op::kI32Rotr); break;
+      case Ir::shl32:
+      case Ir::shr32:
+      case Ir::sar32:
+      case Ir::rotl32:
+      case Ir::rotr32:
+        make32(v);
+        code_.op(op::kI64ExtendI32S);
+        break;
       case Ir::sext8: one(inst, op::kI64Extend8S); break;
       case Ir::sext16: one(inst, op::kI64Extend16S); break;
       case Ir::sext32:

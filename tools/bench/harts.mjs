@@ -23,7 +23,7 @@ export async function measureHarts({ page, program, withPrograms, host, rounds, 
     log(`harts, round ${round + 1} of ${rounds}`);
     for (const side of Object.keys(runs)) runs[side].push(new Map());
     await page.withGuest(2, (onPage) => program.withGuest('qemu', withPrograms, 2, async (onQemu) => {
-      const sides = { page: (args) => onPage(`/root/harts ${args}`), qemu: (args) => onQemu(`/root/harts ${args}`), host: onHost };
+      const sides = { page: (args) => onPage(`~/harts ${args}`), qemu: (args) => onQemu(`~/harts ${args}`), host: onHost };
       // Moving comes first: afterwards the second hart knows the code.
       for (const args of [...moved.map((name) => `move ${name}`), `scale ${parallel}`]) {
         for (const [side, run] of Object.entries(sides)) {

@@ -27,7 +27,7 @@ export async function measureKernels({ page, program, withPrograms, wasm32, roun
       }
     }
   };
-  const command = (run) => (name) => run(`/root/kernels ${name} ${milliseconds}`);
+  const command = (run) => (name) => run(`~/kernels ${name} ${milliseconds}`);
   for (let round = 0; round < rounds; round++) {
     log(`kernels, round ${round + 1} of ${rounds}`);
     await page.withGuest(1, (onPage) => program.withGuest('qemu', withPrograms, 1, (onQemu) => program.withGuest('newest', withPrograms, 1,

@@ -9,7 +9,7 @@ const shares = ['median', 'p99', 'worst'];
 /** { side: [for each round, Map of a line's name to { seconds }] }. */
 export async function measureLatency({ page, program, withPrograms, rounds, divisor, log }) {
   const runs = { page: [], qemu: [] };
-  const command = `/root/latency ${Math.round(samplesEach / divisor)}`;
+  const command = `~/latency ${Math.round(samplesEach / divisor)}`;
   for (let round = 0; round < rounds; round++) {
     log(`latency, round ${round + 1} of ${rounds}`);
     runs.page.push(readResults(await page.withGuest(1, (run) => run(command))));

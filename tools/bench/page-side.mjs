@@ -2,7 +2,7 @@
 // The page's half of `npm run bench`: a folder like dist/ in Chromium, measured from outside as a visitor meets it. One
 // browser and one profile on disk, so that after some visits its caches are warm as a visitor's are: HTTP's, and that
 // of compiled JavaScript, which Chromium leaves out of profiles in memory.
-import { copyFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -15,8 +15,7 @@ import { promptPattern, readResult, resultPattern } from './numbers.mjs';
 const chromiumProgram = process.env.HARTWOOD_CHROMIUM ?? '/usr/bin/chromium';
 const patience = 300_000;  // ms
 const viewport = { width: 1280, height: 800 };
-const warmUpVisits = 3;    // the first fetches the scripts, the second has their compiled form kept, the third reads it
-const keepTime = 1_000;    // ms at the prompt, for the browser to write its caches
+const mostVisits = 8;      // until the caches are taken for warm
 const sampleAge = 250;     // ms; machine.stat() may be up to 200 ms old
 
 export class PageSide {
@@ -73,9 +72,21 @@ export class PageSide {
     }
   }
 
-  /** Visits the page until the browser's caches hold what they keep of it. */
+  /** Visits the page until the browser keeps compiled scripts of it, and a visit adds none. */
   async warmCaches() {
-    for (let k = 0; k < warmUpVisits; k++) await this.atPrompt('?harts=2', (page) => page.waitForTimeout(keepTime));
+    let kept = 0;
+    for (let visit = 0; visit < mostVisits; visit++) {
+      await this.bootTime();
+      const before = kept;
+      kept = this.compiledScripts();
+      if (kept > 0 && kept === before) return;
+    }
+  }
+
+  /** How many Chromium keeps in the profile. */
+  compiledScripts() {
+    const folder = join(this.profile, 'Default/Code Cache/js');
+    return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('_0')).length : 0;
   }
 
   /** Milliseconds from navigation to prompt. `settings`: more of the address; a page ignores what it does not know. */
@@ -115,7 +126,7 @@ export class PageSide {
       };
       const runOne = async (name) => {
         const before = await count();
-        const text = await run(`/root/bench ${name} ${divisor}`);
+        const text = await run(`~/bench ${name} ${divisor}`);
         return { text, instructions: await count() - before };
       };
       await runOne('none');  // the first one faults the program in

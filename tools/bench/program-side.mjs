@@ -112,7 +112,7 @@ export function withGuest(kind, files, harts, body) {
 export function runPrograms(kind, files, names, divisor) {
   return withGuest(kind, files, 1, async (run) => {
     const results = new Map();
-    for (const name of names) results.set(name, readResult(await run(`/root/bench ${name} ${divisor}`)));
+    for (const name of names) results.set(name, readResult(await run(`~/bench ${name} ${divisor}`)));
     return results;
   });
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
 // Builds the guest's stress program (tests/stress/) and an initramfs that has it: the page's own, with a second archive
-// behind it. /root/stress is linked statically; /root/stress-dynamic loads libraries and has the C library beside it.
+// behind it. ~/stress is linked statically; ~/stress-dynamic loads libraries and has the C library beside it.
 //
 //   node tools/stress/guest-archive.mjs OUTDIR INITRAMFS      leaves initramfs.cpio and the programs in OUTDIR
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -23,7 +23,7 @@ const machines = {
 await runMain(async (args) => {
   const { options } = readOptions(args, { on: 'native', name: 'all', seconds: '60', seed: '1', harts: '2', memory: '512' });
   if (!machines[options.on]) throw new UserError(`--on is one of ${Object.keys(machines).join(', ')}`);
-  const command = `/root/stress ${options.name} ${options.seconds} ${options.seed}; poweroff`;
+  const command = `~/stress ${options.name} ${options.seconds} ${options.seed}; poweroff`;
   const [program, programArgs] = machines[options.on](options.harts, options.memory, `hartwood.run="${command}"`);
   const dash = options.on === 'qemu' ? '-' : '--';
   const child = spawn(program, [...programArgs, `${dash}kernel`, join(buildDir, 'guest/kernel/Image'), `${dash}initrd`, join(buildDir, 'guest/stress/initramfs.cpio')],

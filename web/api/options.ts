@@ -62,7 +62,8 @@ export interface BootOptions {
 export const kMemorySizes: readonly number[] = [64, 128, 256, 512, 1024, 2048];
 export const kConsoles = ['virtio', 'uart', 'sbi'] as const;
 export const kPagings = ['sv39', 'sv48', 'sv57'] as const;
-/** Of a place, 64 jumps each: enough to leave out what runs a few times only. */
+
+/** What 'early' is: no instructions to wait for, and 20 times 64 jumps to a place until it is compiled. */
 const kEarly = { compiler_after: 0, compiler_visits: 20 } as const;
 
 export const kDefaults = { harts: 2, memory: 512, console: 'virtio', compiler: true } as const;

@@ -25,8 +25,10 @@ export class SettingsPanel {
         const { value } = this.field(name);
         values[name] = value === String(kDefaults[name]) ? '' : value;
       }
-      values['compiler'] = this.compiler.checked ? '' : 'off';
-      apply(writeSettings(new URLSearchParams(location.search), values));
+      const query = new URLSearchParams(location.search);
+      const compiler = query.get('compiler')?.trim() ?? '';
+      values['compiler'] = !this.compiler.checked ? 'off' : compiler === 'off' ? '' : compiler; // 'early' stays
+      apply(writeSettings(query, values));
     });
   }
 

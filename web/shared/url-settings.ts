@@ -34,12 +34,11 @@ function flag(name: string, text: string): boolean {
   throw new SettingsError(`${name}=${text} in the address must be 1 or 0.`);
 }
 
-/** As `flag`, in the words of a settings panel. */
-function onOffEarly(name: string, text: string): boolean | 'early' {
+function compilerSetting(text: string): boolean | 'early' {
   if (text === 'on') return true;
   if (text === 'off') return false;
   if (text === 'early') return text;
-  throw new SettingsError(`${name}=${text} in the address must be on, off or early.`);
+  throw new SettingsError(`compiler=${text} in the address must be on, off or early.`);
 }
 
 export function readSettings(query: URLSearchParams): Settings {
@@ -55,7 +54,7 @@ export function readSettings(query: URLSearchParams): Settings {
   if (memory !== undefined) set('memory', mebibytes('memory', memory));
   for (const name of ['append', 'kernel', 'firmware', 'disk', 'console', 'paging']) set(name, text(name));
   const compiler = text('compiler');
-  if (compiler !== undefined) set('compiler', onOffEarly('compiler', compiler));
+  if (compiler !== undefined) set('compiler', compilerSetting(compiler));
   const initrd = text('initrd');
   set('initrd', initrd === 'none' ? null : initrd);
 
