@@ -17,7 +17,6 @@
 #include "hart/eval.h"
 #include "hart/hart.h"
 #include "hart/sequences.h"
-#include "isa/plain_access.h"
 #include "isa/semantics/floating.h"
 #include "isa/semantics/integer.h"
 
@@ -262,104 +261,6 @@ bool Hart::floating(const u8* slot) {
 #undef HW_FLOATING
     default: return false;
   }
-}
-
-void Hart::use_translated(TranslatedCode* code, u8 visits) {
-  translated_ = code;
-  visits_ = visits;
-  std::memset(heat_, visits, sizeof heat_);
-}
-
-void Hart::refresh_fp_window() {
-  window_.fp_ready = (state_.mstatus & mstatus::kFs) == mstatus::kFs && state_.frm == 0;
-  window_.fp_fast = window_.fp_ready != 0 && (state_.fflags & fp::kNX) != 0;
-}
-
-u64 Hart::code_page(u64 va) {
-  const FetchEntry& entry = fetch_entry(va);
-  if (entry.tag == ((va & ~kPageMask) | fetch_mode_)) return entry.page->page;
-  // Without updates of A, a page that has not been accessed is a fault here.
-  const u64 kept = state_.menvcfg;
-  const Trap kept_trap = trap_;
-  state_.menvcfg &= ~envcfg::kAdue;
-  Translation translation;
-  const bool mapped = translate(state_, parts_.memory, va, 2, Access::fetch, state_.privilege, translation, trap_) &&
-                      parts_.memory.contains(translation.pa, 2);
-  state_.menvcfg = kept;
-  trap_ = kept_trap;
-  if (!mapped) return kNoCodePage;
-  note_code(va, translation);
-  bool uniform = true;
-  pmp_allows(state_, Pa(translation.pa.value & ~kPageMask), kPageBytes, Access::fetch, state_.privilege, &uniform);
-  return uniform ? parts_.memory.offset_of(translation.pa) >> kPageShift : kNoCodePage;
-}
-
-void Hart::executed(u64 page, u64* bits) const {
-  std::memset(bits, 0, kHalfwords / 8);
-  const DecodedPage* const decoded = code_.known(page);
-  if (decoded == nullptr) return;
-  for (u32 slot = 0; slot < kHalfwords; slot++) {
-    if (decoded->slots[slot].op != kSlotUndecoded) bits[slot / 64] |= u64{1} << (slot % 64);
-  }
-}
-
-u32 Hart::execute_for_translated(const Insn& insn, u32 bits, u64 pc, u32 budget) {
-  sync_retired(budget);
-  const u32 length = instruction_length(static_cast<u16>(bits));
-  u64 target = 0;
-  switch (execute(insn, pc, length, bits, target)) {
-    case Flow::next: break;
-    case Flow::leave: HW_CHECK(target == pc + length, "an instruction that jumps"); return 2;
-    case Flow::jump:
-    case Flow::trap: return 1;
-  }
-  if (leave_) return 2;
-  refresh_fp_window();
-  return 0;
-}
-
-u32 Hart::execute_accesses_for_translated(const AccessRun& run, u64 pc, u32 budget) {
-  u32 done = 0, bytes = 0;
-  bool leave = leave_;
-  const u64 page = code_page(pc);
-  for (; page != kNoCodePage && done < run.count && !leave; done++) {
-    const u64 at = (pc & kPageMask) + bytes;
-    const Pa pa(kRamBase + (page << kPageShift) + at);
-    u16 low = 0, high = 0;
-    if (at + 2 > kPageBytes || !parts_.memory.load(pa, low)) break;
-    const u32 length = instruction_length(low);
-    if (at + length > kPageBytes || (length == 4 && !parts_.memory.load(pa + 2, high))) break;
-    const u32 word = low | u32{high} << 16;
-    const Decoded decoded = decode(word, options_.isa);
-    const std::optional<PlainAccess> access = plain_access(decoded);
-    // Compiled code has spilled the registers of the run, no others.
-    if (!access || access->base != run.base || access->store != run.store || access->is_float != run.is_float ||
-        (run.registers >> access->data & 1) == 0)
-      break;
-    sync_retired(budget - done);
-    u64 target = 0;
-    const Flow flow = execute(to_slot(decoded), pc + bytes, length, word, target);
-    HW_CHECK(flow != Flow::jump, "an access that jumps");
-    if (flow == Flow::trap) break;
-    bytes += length;
-    leave = leave_ || flow == Flow::leave;
-  }
-  if (done == run.count && !leave) {
-    refresh_fp_window();
-    return TranslatedCode::kAllDone;
-  }
-  return bytes - (done << TranslatedCode::kNotDoneShift);
-}
-
-// Out of the fast loop, so that it calls one function only.
-u64 Hart::enter_translated(u64 pc, u32 budget, u8& heat) {
-  heat = visits_;
-  window_.budget = static_cast<i32>(budget);
-  if (translated_ == nullptr) return pc;
-  refresh_fp_window();
-  const u64 to = translated_->enter(pc, loop_.page->page);
-  if (to != pc) heat = 1;  // at once the next time
-  return to;
 }
 
 void Hart::interpret(u32 steps) {

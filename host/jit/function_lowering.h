@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// How one region becomes one function; for the files lower*.cpp only, each of which has one part of it. lower.cpp says
+// what such a function looks like.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/bits.h"
+#include "hart/interfaces.h"
+#include "isa/isa.h"
+#include "isa/plain_access.h"
+#include "jit/flow_graph.h"
+#include "jit/lower.h"
+#include "wasm/encoder.h"
+
+namespace hartwood::jit {
+
+namespace op = wasm::op;
+using wasm::Code;
+using wasm::Type;
+
+enum Parameter : u32 { kState, kPc, kReadTable, kWriteTable, kDepth, kParameters };
+
+// Bits of `site`: the place in the window, and what the budget gets back.
+inline constexpr u32 kSiteShift = TranslatedCode::kNotDoneShift;
+inline constexpr i32 kSiteBias = 1 << 16;  // offsets may lie before or behind the window
+inline constexpr u32 kFrameBytes = 160;    // an engine's own part of a frame, and the spilled temporaries
+
+struct Shared {
+  const Target& target;
+  u32 region_type;
+  u32 execute_type, execute;     // imported
+  u32 accesses;                  // imported
+  u32 mulhu;                     // of this module
+  u32 go;                        // of this module: to any address
+  std::map<i32, u32> functions;  // by window offset of the entry
+};
+
+inline u32 align_of(u8 size) { return size == 8 ? 3 : size == 4 ? 2 : size == 2 ? 1 : 0; }
+
+// Registers of one file as bits.
+using Registers = u32;
+
+struct Used {
+  Registers x_read = 0, x_written = 0, f_read = 0, f_written = 0;
+  Registers x() const { return (x_read | x_written) & ~1u; }
+  Registers f() const { return f_read | f_written; }
+};
+
+// The operands of an instruction that the full context executes.
+struct Operands {
+  Registers x = 0, f = 0;
+  u32 rd = 0;
+  bool rd_x = false, rd_f = false;
+  bool is_csr = false;
+  Insn slot;  // as Hart::execute_for_translated wants it
+};
+Operands operands_of(const GuestInsn& guest);
+std::optional<PlainAccess> plain_access(const GuestInsn& guest);
+
+// One function, made by run() once. The sections of the private part are the files lower_*.cpp; the state is in
+// lower_analysis.cpp.
+class FunctionLowering {
+ public:
+  FunctionLowering(const Region& region, Shared& shared)
+      : region_(region), shared_(shared), target_(shared.target), graph_(region), code_(kParameters) {}
+  Code run();
+
+ private:
+  // ---- analysis
+  void find_used();
+  static Registers f_sources(const FpArith& fp);
+  static bool calls(const Block& block) { return block.end.kind == Exit::call || block.end.kind == Exit::call_value; }
+  // Blocks where the budget is checked, and for how many instructions it must last there.
+  void find_checks();
+  // Registers that may differ from the hart's state when a block begins and when it ends.
+  void find_dirty();
+  std::pair<Registers, Registers> dirty_at_end(u32 number) const;
+
+  // ---- state
+  u32 x_address(u32 reg) const { return target_.layout.x + 8 * reg; }
+  u32 f_address(u32 reg) const { return target_.layout.f + 8 * reg; }
+  void store_x(u32 reg);
+  void store_f(u32 reg);
+  void load_x(u32 reg);
+  void load_f(u32 reg);
+  void spill(Registers x, Registers f);
+  void reload(Registers x, Registers f);
+  void load_budget();
+  void load_tables();
+  void store_budget();
+  // The virtual address of a place in the window.
+  void push_address(i32 offset);
+  // `interpret`: the instruction there is the interpreter's; else it may be that there is code for it.
+  static i32 site(i32 offset, u32 not_done, bool interpret = true);
+  void leave_at(i32 offset, u32 not_done, bool interpret = true);
+  void common_exit();
+
+  // ---- structured control
+  void tree(u32 n);
+  void within(u32 n, size_t at);
+  // The label of `to`, which is a merge point or a loop that `from` is in.
+  u32 label(u32 from, u32 to) const;
+  void follow(u32 from, u32 to);
+  void follow_block(u32 n, u32 to) { follow(n, graph_.edge(graph_.node(n).block, to)); }
+  void block(u32 n);
+  void check(const Block& block);
+  void terminator(u32 n, const Block& block);
+  const u32* function_at(i32 offset) const;
+  // Leaves for the address in `result_`.
+  void go(Registers x, Registers f, const u32* callee);
+  // Calls what is at the address in `result_`; where the stack does not suffice, that address is the function's result:
+  // the dispatcher goes on there with an empty stack.
+  void call(const u32* callee);
+  // An indirect jump whose address, in `result_`, is one of the places where it was seen to go.
+  void cases(u32 n, const Terminator& end);
+
+  // ---- values
+  bool rematerialized(u32 v) const { return insts()[v].op == Ir::constant || insts()[v].op == Ir::code_address; }
+  const std::vector<Inst>& insts() const { return region_.blocks[number_].code; }
+  // Whether operation `at` writes a register of the set.
+  bool writes(u32 at, Registers x, Registers f) const;
+  // Decides which values are made where they are used (a use or a cheap one; no register that they read changes before)
+  // and which are kept in a local.
+  void plan(const Block& block);
+  // Which values are words, sign-extended to 64 bits, as far as the block by itself tells.
+  void find_words(const Block& block);
+  static bool needs_operands_twice(Ir ir);
+  u32 temporary(Type type);
+  void body(const Block& block);
+  void push(u32 v);
+  // Its low half.
+  void push32(u32 v);
+  // The operation on low halves that gives the low half of this one's result, or 0.
+  static u8 opcode32(Ir ir);
+  void make32(u32 v);
+  // Bits of words: an engine sees a rotation in two shifts of 32 bits, and not where their results were extended.
+  void bitwise(u32 v, u8 opcode);
+  bool is_constant(u32 v, i64& value) const;
+  void two(const Inst& inst, u8 opcode);
+  void one(const Inst& inst, u8 opcode);
+  void make(u32 v);
+  // [unpriv: Division Operations]: what Wasm traps on has a result.
+  void divide(const Inst& inst);
+
+  // ---- effects
+  const GuestInsn& guest_of(const Inst& inst) const { return region_.blocks[number_].guest[inst.guest]; }
+  u32 not_done(const Inst& inst) const { return region_.blocks[number_].count() - inst.guest; }
+  void effect(u32 i);
+  static u8 load_opcode(u8 size, bool is_signed);
+  static u8 store_opcode(u8 size);
+  // How many instructions from `first` on make one group: all loads or all stores, with one base register, near each
+  // other, each naturally aligned if the largest is.
+  u32 group_at(const Block& block, u32 first) const;
+  // One probe for all of them. Where it fails (a page border, a miss, a misaligned base) the full context executes
+  // them one by one, in one call: a call for each would be most of a region's code.
+  void group(const Block& block, u32 first, u32 count);
+  // Atomics, of which the probe has found the address and its alignment.
+  void keep(u32 i);
+  void atomic(u8 size, u32 of_32, u32 of_64);
+  void push_sized(u8 size, u32 v);
+  void amo(u32 i);
+  void push_physical();
+  // The two bytes that say that there is a reservation of this size.
+  static i32 reservation(u8 size) { return 1 | size << 8; }
+  void load_reserved(u32 i);
+  void store_conditional(u32 i);
+  // The access's offset in RAM into `x_`; leaves where the TLB has it not. See hart/tlb.h for the form of an entry.
+  void probe(const Inst& inst, u32 table);
+  // Exclusive or of the address on the stack, which is in `va_` too, with its TLB entry.
+  void probe_entry(u32 table);
+  void execute(const Inst& inst) { execute(guest_of(inst), not_done(inst)); }
+  // `not_done`: instructions of the block from this one on.
+  void execute(const GuestInsn& guest, u32 not_done);
+
+  // ---- floating point
+  // Arithmetic with the engine's own, where its result and flags are known to be the guest's: rounding
+  // to nearest, the inexact flag set already, and a result that is neither tiny, infinite, zero nor NaN.
+  void arithmetic(const Inst& inst);
+
+  const Region& region_;
+  Shared& shared_;
+  const Target& target_;
+  FlowGraph graph_;
+  Code code_;
+  Used used_;
+  std::vector<bool> checked_;  // by block
+  std::vector<u32> longest_;   // by block: instructions to the next check
+  std::vector<Registers> x_in_, f_in_;
+  u32 x_local_[32] = {}, f_local_[32] = {};
+  u32 budget_ = 0, site_ = 0, va_ = 0, x_ = 0, result_ = 0, route_ = 0, fp_temporary_ = kNoValue;
+  u32 out_ = 0;
+  bool left_ = false;
+  std::vector<u32> labels_, loops_;  // by node
+  // Of the block that is being emitted.
+  u32 number_ = 0;
+  std::vector<u32> uses_, last_use_, in_local_, made_at_;
+  std::vector<bool> delayed_, word_;
+  std::vector<Registers> x_leaves_, f_leaves_;
+  std::vector<u32> pool32_, pool64_;
+  u32 next32_ = 0, next64_ = 0;
+};
+
+}  // namespace hartwood::jit

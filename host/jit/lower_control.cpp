@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// A function as a whole: its blocks as structured control, calls, jumps, and where the budget is looked at.
+#include <algorithm>
+
+#include "jit/function_lowering.h"
+
+namespace hartwood::jit {
+
+Code FunctionLowering::run() {
+  find_used();
+  find_checks();
+  find_dirty();
+  for (u32 i = 1; i < 32; i++) {
+    if (bit(used_.x(), i)) x_local_[i] = code_.add_local(Type::i64);
+  }
+  for (u32 i = 0; i < 32; i++) {
+    if (bit(used_.f(), i)) f_local_[i] = code_.add_local(Type::f64);
+  }
+  budget_ = code_.add_local(Type::i32);
+  site_ = code_.add_local(Type::i32);
+  va_ = code_.add_local(Type::i64);
+  x_ = code_.add_local(Type::i64);
+  result_ = code_.add_local(Type::i64);
+  if (graph_.has_dispatch()) route_ = code_.add_local(Type::i32);
+
+  load_budget();
+  code_.get(budget_);
+  code_.i32(static_cast<i32>(longest_[0]));
+  code_.op(op::kI32LtS);
+  code_.hint(false);
+  code_.open(op::kIf);
+  code_.get(kPc);
+  code_.i64(1);
+  code_.op(op::kI64Or);
+  code_.op(op::kReturn);
+  code_.close();
+  reload(used_.x(), used_.f());
+  out_ = code_.open(op::kBlock);
+  labels_.resize(graph_.size());
+  loops_.resize(graph_.size());
+  tree(0);
+  code_.op(op::kUnreachable);
+  code_.close();
+  common_exit();
+  return std::move(code_);
+}
+
+void FunctionLowering::tree(u32 n) {
+  const FlowNode& node = graph_.node(n);
+  if (node.loop) loops_[n] = code_.open(op::kLoop);
+  within(n, 0);
+  if (node.loop) code_.close();
+}
+
+void FunctionLowering::within(u32 n, size_t at) {
+  const FlowNode& node = graph_.node(n);
+  if (at < node.merges.size()) {
+    const u32 merge = node.merges[at];
+    labels_[merge] = code_.open(op::kBlock);
+    within(n, at + 1);
+    code_.close();
+    tree(merge);
+    return;
+  }
+  switch (node.kind) {
+    case FlowNode::Kind::block: block(n); break;
+    case FlowNode::Kind::select:
+      code_.i32(static_cast<i32>(node.route));
+      code_.set(route_);
+      follow(n, node.next[0]);
+      break;
+    case FlowNode::Kind::dispatch: {
+      code_.get(route_);
+      code_.index(op::kBrTable, static_cast<u32>(node.next.size() - 1));
+      for (const u32 m : node.next) code_.leb(code_.distance(label(n, m)));
+      break;
+    }
+  }
+}
+
+u32 FunctionLowering::label(u32 from, u32 to) const {
+  return graph_.node(to).order <= graph_.node(from).order ? loops_[to] : labels_[to];
+}
+
+void FunctionLowering::follow(u32 from, u32 to) {
+  if (graph_.node(to).order <= graph_.node(from).order || graph_.node(to).merge)
+    code_.br(label(from, to));
+  else
+    tree(to);
+}
+
+void FunctionLowering::block(u32 n) {
+  number_ = graph_.node(n).block;
+  const u32 number = number_;
+  const Block& block = region_.blocks[number];
+  if (checked_[number] && number != 0) check(block);
+  if (number == 0 && graph_.node(n).loop) check(block);
+  if (block.count() != 0) {
+    code_.get(budget_);
+    code_.i32(static_cast<i32>(block.count()));
+    code_.op(op::kI32Sub);
+    code_.set(budget_);
+  }
+  body(block);
+  terminator(n, block);
+}
+
+void FunctionLowering::check(const Block& block) {
+  code_.get(budget_);
+  code_.i32(static_cast<i32>(longest_[number_]));
+  code_.op(op::kI32LtS);
+  code_.hint(false);
+  code_.open(op::kIf);
+  leave_at(block.offset, 0);
+  code_.close();
+}
+
+void FunctionLowering::terminator(u32 n, const Block& block) {
+  const Terminator& end = block.end;
+  const auto [x, f] = dirty_at_end(graph_.node(n).block);
+  switch (end.kind) {
+    case Exit::jump: follow_block(n, end.taken); break;
+    case Exit::branch:
+      if (end.taken == end.next) {
+        follow_block(n, end.next);
+        break;
+      }
+      push(end.value);
+      code_.open(op::kIf);
+      follow_block(n, end.taken);
+      code_.otherwise();
+      follow_block(n, end.next);
+      code_.close();
+      code_.op(op::kUnreachable);
+      break;
+    case Exit::interpret: leave_at(end.target, 0); break;
+    case Exit::ret:
+      spill(x, f);
+      store_budget();
+      push(end.value);
+      code_.op(op::kReturn);
+      break;
+    case Exit::go:
+      if (end.cold) {
+        leave_at(end.target, 0, false);
+        break;
+      }
+      push_address(end.target);
+      code_.set(result_);
+      go(x, f, function_at(end.target));
+      break;
+    case Exit::go_value:
+      push(end.value);
+      code_.set(result_);
+      if (!end.cases.empty()) cases(n, end);
+      go(x, f, nullptr);
+      break;
+    case Exit::call:
+    case Exit::call_value: {
+      const u32* callee = end.kind == Exit::call ? function_at(end.target) : nullptr;
+      if (end.kind == Exit::call)
+        push_address(end.target);
+      else
+        push(end.value);
+      code_.set(result_);
+      spill(x, f);
+      store_budget();
+      call(callee);
+      code_.tee(result_);
+      const GuestInsn& last = block.guest.back();
+      push_address(last.offset + last.length);
+      code_.op(op::kI64Ne);
+      code_.hint(false);
+      code_.open(op::kIf);
+      code_.get(result_);
+      code_.op(op::kReturn);
+      code_.close();
+      load_budget();
+      load_tables();  // the callee may have changed the translation context
+      reload(used_.x(), used_.f());
+      HW_CHECK(checked_[end.next], "behind a call the budget is looked at");
+      follow_block(n, end.next);
+      break;
+    }
+  }
+}
+
+const u32* FunctionLowering::function_at(i32 offset) const {
+  const auto found = shared_.functions.find(offset);
+  return found == shared_.functions.end() ? nullptr : &found->second;
+}
+
+void FunctionLowering::go(Registers x, Registers f, const u32* callee) {
+  spill(x, f);
+  store_budget();
+  call(callee);
+  code_.op(op::kReturn);
+}
+
+void FunctionLowering::call(const u32* callee) {
+  const i32 frame = static_cast<i32>(kFrameBytes + 8 * code_.local_count());
+  code_.get(kDepth);
+  code_.i32(frame);
+  code_.op(op::kI32LtS);
+  code_.hint(false);
+  code_.open(op::kIf);
+  code_.get(result_);
+  code_.op(op::kReturn);
+  code_.close();
+  code_.get(kState);
+  code_.get(result_);
+  code_.get(kReadTable);
+  code_.get(kWriteTable);
+  code_.get(kDepth);
+  code_.i32(frame);
+  code_.op(op::kI32Sub);
+  code_.index(op::kCall, callee != nullptr ? *callee : shared_.go);
+}
+
+void FunctionLowering::cases(u32 n, const Terminator& end) {
+  i32 low = region_.blocks[end.cases[0]].offset, high = low;
+  for (const u32 to : end.cases) {
+    low = std::min(low, region_.blocks[to].offset);
+    high = std::max(high, region_.blocks[to].offset);
+  }
+  // Halfwords from the lowest one; whatever is no such place wraps to a large number or has bit 0 set.
+  const u32 entries = static_cast<u32>(high - low) / 2 + 1;
+  const u32 elsewhere = code_.open(op::kBlock);
+  code_.get(result_);
+  code_.get(kPc);
+  code_.op(op::kI64Sub);
+  code_.i64(i64{low} - region_.entry);
+  code_.op(op::kI64Sub);
+  code_.tee(va_);
+  code_.i64(static_cast<i64>(entries) * 2);
+  code_.op(op::kI64GeU);
+  code_.br_if(elsewhere);
+  code_.get(va_);
+  code_.op(op::kI32WrapI64);
+  code_.i32(1);
+  code_.op(op::kI32ShrU);
+  code_.index(op::kBrTable, entries);
+  std::vector<u32> at(entries, code_.distance(elsewhere));
+  for (const u32 to : end.cases) {
+    const u32 node = graph_.edge(graph_.node(n).block, to);
+    at[static_cast<u32>(region_.blocks[to].offset - low) / 2] = code_.distance(label(n, node));
+  }
+  for (const u32 distance : at) code_.leb(distance);
+  code_.leb(code_.distance(elsewhere));
+  code_.close();
+}
+
+}  // namespace hartwood::jit
