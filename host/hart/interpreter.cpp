@@ -129,23 +129,39 @@ struct Fast : EvalArithmetic {
   // How the next access finds its address: constants where they are used, so that one of three bodies remains.
   enum class Way : u8 { alone, first, next };
   Way way;
+  // What the instruction takes from others of its sequence; constants too where they are used.
+  bool has_rs1 = false, has_rs2 = false, dead = false;
+  u64 given_rs1, given_rs2;
+  u64 result;           // of the last instruction that has one
   const u8* read_base;  // of the group that was begun last: what its instructions' offsets count from, in RAM
   u8* write_base;
 
   HW_INLINE const Insn& insn() const { return *reinterpret_cast<const Insn*>(slot); }
   HW_INLINE u64 x(u32 index) const { return hart->state_.x[index]; }
-  HW_INLINE u64 rs1() const { return x(insn().rs1); }
-  HW_INLINE u64 rs2() const { return x(slot[4]); }
-  HW_INLINE u64 branch_rs2() const { return x(insn().rd); }
-  HW_INLINE u64 store_rs2() const { return x(insn().rd); }
+  HW_INLINE u64 rs1() const { return has_rs1 ? given_rs1 : x(insn().rs1); }
+  HW_INLINE u64 rs2() const { return has_rs2 ? given_rs2 : x(slot[4]); }
+  HW_INLINE u64 branch_rs2() const { return has_rs2 ? given_rs2 : x(insn().rd); }
+  HW_INLINE u64 store_rs2() const { return has_rs2 ? given_rs2 : x(insn().rd); }
   HW_INLINE u64 imm() const { return static_cast<u64>(static_cast<i64>(insn().imm)); }
   HW_INLINE u64 pc() const {
     return hart->loop_.page_va + (static_cast<uintptr_t>(slot - hart->loop_.first) >> kSlotShift);
   }
   HW_INLINE u64 link() const { return pc() + length; }
   HW_INLINE bool rd(u64 v) {
-    hart->state_.x[insn().rd] = v;
+    if (!dead) hart->state_.x[insn().rd] = v;
+    result = v;
     return true;
+  }
+  struct InRegister {};
+  HW_INLINE void take_rs1(InRegister) { has_rs1 = false; }
+  HW_INLINE void take_rs1(u64 value) {
+    has_rs1 = true;
+    given_rs1 = value;
+  }
+  HW_INLINE void take_rs2(InRegister) { has_rs2 = false; }
+  HW_INLINE void take_rs2(u64 value) {
+    has_rs2 = true;
+    given_rs2 = value;
   }
   HW_INLINE bool branch(bool condition) {
     taken = condition;
@@ -270,6 +286,8 @@ void Hart::interpret(u32 steps) {
   c.hart = this;
   c.budget = steps;
   u64 pc = state.pc;
+  constexpr Fast::InRegister in_register, x;
+  constexpr bool kept = false, dead = true;
 
 // Leaves the loop with the pc in `pc`.
 #define HW_SYNC_PC() pc = c.pc()
@@ -370,20 +388,24 @@ enter_page:
     pc = c.target;                                                   \
     goto enter_page;                                                 \
   }
-#define HW_STEP(kind, name, bytes, rest) \
-  c.length = bytes;                      \
+#define HW_STEP(kind, name, bytes, rest, from1, from2, fate) \
+  c.length = bytes;                                          \
+  c.take_rs1(from1);                                         \
+  c.take_rs2(from2);                                         \
+  c.dead = fate;                                             \
   HW_STEP_##kind(name, bytes, rest) c.slot += (bytes)*kSlotScale;
+#define HW_SINGLE(kind, name, bytes) HW_STEP(kind, name, bytes, 0, in_register, in_register, false)
 
 #define HW_CASE4(kind, name)         \
   case static_cast<u16>(Op::name): { \
     HW_CHARGE(1)                     \
-    HW_STEP(kind, name, 4, 0)        \
+    HW_SINGLE(kind, name, 4)         \
     continue;                        \
   }
 #define HW_CASE2(kind, name)                    \
   case kCompact + static_cast<u16>(Op::name): { \
     HW_CHARGE(1)                                \
-    HW_STEP(kind, name, 2, 0)                   \
+    HW_SINGLE(kind, name, 2)                    \
     continue;                                   \
   }
 // Accesses that groups begin with.
@@ -391,14 +413,14 @@ enter_page:
   case static_cast<u16>(Op::name):       \
     [[gnu::unused]] alone_##name##_4 : { \
       HW_CHARGE(1)                       \
-      HW_STEP(kind, name, 4, 0)          \
+      HW_SINGLE(kind, name, 4)           \
       continue;                          \
     }
 #define HW_ACCESS2(kind, name)                \
   case kCompact + static_cast<u16>(Op::name): \
     [[gnu::unused]] alone_##name##_2 : {      \
       HW_CHARGE(1)                            \
-      HW_STEP(kind, name, 2, 0)               \
+      HW_SINGLE(kind, name, 2)                \
       continue;                               \
     }
 #define HW_BOTH(kind, name) HW_CASE4(kind, name) HW_CASE2(kind, name)
@@ -527,32 +549,38 @@ enter_page:
       c.slot += 4 * kSlotScale;
       continue;
 
-// Sequences (sequences.h). Where the budget does not suffice for all of one, the first is executed alone.
-#define HW_STEP0(kind, name, bytes) HW_STEP(kind, name, bytes, 0)
-#define HW_STEP1(kind, name, bytes) HW_STEP(kind, name, bytes, 1)
-#define HW_STEP2(kind, name, bytes) HW_STEP(kind, name, bytes, 2)
-#define HW_STEP3(kind, name, bytes) HW_STEP(kind, name, bytes, 3)
-#define HW_STEP4(kind, name, bytes) HW_STEP(kind, name, bytes, 4)
-#define HW_STEP5(kind, name, bytes) HW_STEP(kind, name, bytes, 5)
-#define HW_SEQUENCE2(number, a, b)               \
-  case kSlotSequences + number: {                \
-    HW_CHARGE(2) HW_STEP1 a HW_STEP0 b continue; \
+// Sequences (sequences.h). Where the budget does not suffice for all of one, the first is executed alone. r0, r1 ..
+// are the results of its instructions.
+#define HW_STEP0(kind, name, bytes, ...) HW_STEP(kind, name, bytes, 0, __VA_ARGS__)
+#define HW_STEP1(kind, name, bytes, ...) HW_STEP(kind, name, bytes, 1, __VA_ARGS__)
+#define HW_STEP2(kind, name, bytes, ...) HW_STEP(kind, name, bytes, 2, __VA_ARGS__)
+#define HW_STEP3(kind, name, bytes, ...) HW_STEP(kind, name, bytes, 3, __VA_ARGS__)
+#define HW_STEP4(kind, name, bytes, ...) HW_STEP(kind, name, bytes, 4, __VA_ARGS__)
+#define HW_STEP5(kind, name, bytes, ...) HW_STEP(kind, name, bytes, 5, __VA_ARGS__)
+#define HW_RESULT(name) [[maybe_unused]] const u64 name = c.result;
+#define HW_SEQUENCE2(number, a, b)                             \
+  case kSlotSequences + number: {                              \
+    HW_CHARGE(2) HW_STEP1 a HW_RESULT(r0) HW_STEP0 b continue; \
   }
-#define HW_SEQUENCE3(number, a, b, d)                       \
-  case kSlotSequences + number: {                           \
-    HW_CHARGE(3) HW_STEP2 a HW_STEP1 b HW_STEP0 d continue; \
+#define HW_SEQUENCE3(number, a, b, d)                                                   \
+  case kSlotSequences + number: {                                                       \
+    HW_CHARGE(3) HW_STEP2 a HW_RESULT(r0) HW_STEP1 b HW_RESULT(r1) HW_STEP0 d continue; \
   }
-#define HW_SEQUENCE4(number, a, b, d, e)                               \
-  case kSlotSequences + number: {                                      \
-    HW_CHARGE(4) HW_STEP3 a HW_STEP2 b HW_STEP1 d HW_STEP0 e continue; \
+#define HW_SEQUENCE4(number, a, b, d, e)                                                                         \
+  case kSlotSequences + number: {                                                                                \
+    HW_CHARGE(4) HW_STEP3 a HW_RESULT(r0) HW_STEP2 b HW_RESULT(r1) HW_STEP1 d HW_RESULT(r2) HW_STEP0 e continue; \
   }
-#define HW_SEQUENCE5(number, a, b, d, e, f)                                       \
-  case kSlotSequences + number: {                                                 \
-    HW_CHARGE(5) HW_STEP4 a HW_STEP3 b HW_STEP2 d HW_STEP1 e HW_STEP0 f continue; \
+#define HW_SEQUENCE5(number, a, b, d, e, f)                                                             \
+  case kSlotSequences + number: {                                                                       \
+    HW_CHARGE(5)                                                                                        \
+    HW_STEP4 a HW_RESULT(r0) HW_STEP3 b HW_RESULT(r1) HW_STEP2 d HW_RESULT(r2) HW_STEP1 e HW_RESULT(r3) \
+        HW_STEP0 f continue;                                                                            \
   }
-#define HW_SEQUENCE6(number, a, b, d, e, f, g)                                               \
-  case kSlotSequences + number: {                                                            \
-    HW_CHARGE(6) HW_STEP5 a HW_STEP4 b HW_STEP3 d HW_STEP2 e HW_STEP1 f HW_STEP0 g continue; \
+#define HW_SEQUENCE6(number, a, b, d, e, f, g)                                                          \
+  case kSlotSequences + number: {                                                                       \
+    HW_CHARGE(6)                                                                                        \
+    HW_STEP5 a HW_RESULT(r0) HW_STEP4 b HW_RESULT(r1) HW_STEP3 d HW_RESULT(r2) HW_STEP2 e HW_RESULT(r3) \
+        HW_STEP1 f HW_RESULT(r4) HW_STEP0 g continue;                                                   \
   }
 #include "hart/sequences.inc"
 #undef HW_SEQUENCE2

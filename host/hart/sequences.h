@@ -12,7 +12,14 @@
 // `store_first`) probes, and that its address is kGroupReach or more away from both ends of its page makes the others
 // (`load_next`, `store_next`) hit wherever they lie within that reach. A probe that fails, for whatever reason, says
 // nothing about the others: then the first instruction is executed alone, and the next ones as the slots behind it say.
-// Whether the operands suit is looked at when a slot is decoded; a sequence whose groups do not hold is not used there.
+//
+// Links. A register's way through memory costs more than most instructions' own work, in time above all where each
+// instruction waits for the one before. So an operand can be given as the result of an earlier instruction of the
+// sequence (r0, r1 ..), and a result that the sequence overwrites, before anything could fault, branch or read it, is
+// not written (`dead`).
+//
+// Whether the operands suit is looked at when a slot is decoded; a sequence whose groups or links do not hold is not
+// used there.
 #pragma once
 
 #include <span>
@@ -28,10 +35,19 @@ inline constexpr u32 kGroupReach = 64;
 // The kinds of steps that sequences.inc names.
 enum class Step : u8 { alu, branch, jump, load, store, load_first, load_next, store_first, store_next };
 
-// How many there are, and of number `number` the operations, as slots hold them, and the steps.
+// Where an instruction of a sequence finds its operands: in a register, or as the result of the sequence's instruction
+// of that number.
+struct Links {
+  static constexpr i8 kRegister = -1;
+  i8 rs1 = kRegister, rs2 = kRegister;
+  bool dead = false;
+};
+
+// How many there are, and of number `number` the operations, as slots hold them, the steps and the links.
 u32 sequence_count();
 std::span<const u16> sequence(u32 number);
 std::span<const Step> sequence_steps(u32 number);
+std::span<const Links> sequence_links(u32 number);
 
 // What the slot would hold without sequences.
 u16 first_of_sequence(u16 op);
