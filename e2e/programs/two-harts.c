@@ -2,18 +2,13 @@
 // A bare-metal program in M-mode for two harts, without any firmware: both count under an AMO lock and by LR/SC, send each
 // other interrupts while they wait in WFI, wake by the timer, and compare the clocks that they read. Prints to the 16550,
 // ends by HTIF with the number of the first check that failed, or 0.
-typedef unsigned long u64;
-typedef unsigned int u32;
+#include "bare.h"
 
 enum { kRounds = 20000, kPings = 2000, kClockReads = 20000 };
 
-static volatile unsigned char *const uart = (unsigned char *)0x10000000;
 static volatile u32 *const msip = (u32 *)0x2000000;
 static volatile u64 *const mtimecmp = (u64 *)0x2004000;
 static volatile u64 *const mtime = (u64 *)0x200bff8;
-
-volatile u64 tohost __attribute__((section(".data"), aligned(64)));
-volatile u64 fromhost __attribute__((section(".data"), aligned(64)));
 
 static volatile u32 lock;
 static volatile u64 locked_count;
@@ -22,10 +17,6 @@ static volatile u32 arrived[8];
 static volatile u32 pings;
 static volatile u64 published_time;
 static volatile u32 failed;
-
-static void print(const char *text) {
-  while (*text) *uart = *text++;
-}
 
 static void expect(int what, int number) {
   if (!what && !failed) failed = number;
@@ -127,19 +118,3 @@ void program(u64 hart) {
   }
   for (;;) __asm__ volatile("wfi");
 }
-
-__asm__(
-    ".pushsection .text.start, \"ax\"\n"
-    ".globl _start\n"
-    "_start:\n"
-    "  csrr a0, mhartid\n"
-    "  la sp, stacks\n"
-    "  addi t0, a0, 1\n"
-    "  slli t0, t0, 12\n"
-    "  add sp, sp, t0\n"
-    "  j program\n"
-    ".popsection\n"
-    ".pushsection .bss\n"
-    ".balign 16\n"
-    "stacks: .space 9 * 4096\n"
-    ".popsection\n");
