@@ -6,10 +6,10 @@
 
 namespace hartwood::jit {
 
-std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOptions& isa,
+std::vector<Region> gather_regions(const Window& window, std::vector<u32> entries, const IsaOptions& isa,
                                    const CompilerOptions& options, bool fused_multiply_add, const SeenTargets& seen) {
   std::vector<Region> regions;
-  std::vector<u32> wanted = {entry};
+  std::vector<u32>& wanted = entries;
   u32 instructions = 0;
   for (size_t i = 0; i < wanted.size() && regions.size() < options.module_regions; i++) {
     RegionLimits limits = options.limits;
@@ -47,6 +47,18 @@ u32 Compiler::compile_next() {
   return 0;
 }
 
+const Request::Grown* Compiler::joined(const Window& window, const Request& request, const SeenTargets& seen) {
+  for (const Request::Grown& grown : request.grown) {
+    if (!window.has(grown.entry)) continue;
+    const Region region = discover(window, grown.entry, isa_, options_.limits, seen);
+    const bool reaches = std::ranges::any_of(region.blocks, [&](const Block& block) {
+      return !block.guest.empty() && block.offset == static_cast<i32>(request.entry);
+    });
+    if (reaches && registry_.replace(grown.module)) return &grown;
+  }
+  return nullptr;
+}
+
 u32 Compiler::compile(const Request& request, const SeenTargets& seen) {
   Window window;
   window.pages = request.pages;
@@ -58,8 +70,16 @@ u32 Compiler::compile(const Request& request, const SeenTargets& seen) {
     window.copy_page(i, memory_.ram() + (page << kPageShift));
   }
   if (!window.has(request.entry)) return 0;
-  const std::vector<Region> regions =
-      gather_regions(window, request.entry, isa_, options_, target_.fused_multiply_add, seen);
+  std::vector<Region> regions;
+  const Request::Grown* const grown = joined(window, request, seen);
+  if (grown != nullptr) {
+    CompilerOptions options = options_;
+    options.module_instructions += options.joined_instructions;
+    options.module_regions += options.joined_regions;
+    regions = gather_regions(window, {grown->entry, request.entry}, isa_, options, target_.fused_multiply_add, seen);
+  } else {
+    regions = gather_regions(window, {request.entry}, isa_, options_, target_.fused_multiply_add, seen);
+  }
   if (regions.empty()) return 0;
   const u32 slot = registry_.allocate_slots(static_cast<u32>(regions.size()));
   if (slot == 0) return 0;
@@ -68,12 +88,16 @@ u32 Compiler::compile(const Request& request, const SeenTargets& seen) {
   auto module = std::make_unique<CompiledModule>();
   module->slot = slot;
   module->slots = static_cast<u32>(regions.size());
+  if (grown != nullptr) module->replaces = grown->module;
   module->pages.fill(kNoPage);
   // The instructions' bytes as few ranges.
   std::map<u32, u32> bytes;
   for (const Region& region : regions) {
     module->entries.push_back(region.entry);
     for (const Block& block : region.blocks) {
+      const i32 to = block.end.target;
+      if (block.end.cold && to >= 0 && window.has(static_cast<u32>(to)))
+        module->cold.push_back({static_cast<u32>(to), request.pages[static_cast<u32>(to) >> kPageShift]});
       for (const GuestInsn& guest : block.guest) {
         u32& length = bytes[static_cast<u32>(guest.offset)];
         length = std::max(length, u32{guest.length});

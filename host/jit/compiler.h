@@ -13,6 +13,9 @@ struct CompilerOptions {
   RegionLimits limits;
   u32 module_instructions = 600;  // of a module's regions together
   u32 module_regions = 4;
+  // More for one that is made anew with a place that the old one ended at.
+  u32 joined_instructions = 300;
+  u32 joined_regions = 1;
 };
 
 class Compiler {
@@ -36,6 +39,8 @@ class Compiler {
 
  private:
   u32 compile(const Request& request, const SeenTargets& seen);
+  // The module to be made anew with what is asked for; null: none.
+  const Request::Grown* joined(const Window& window, const Request& request, const SeenTargets& seen);
 
   Registry& registry_;
   GuestMemory& memory_;
@@ -45,8 +50,9 @@ class Compiler {
   std::vector<u8> bytes_;
 };
 
-// The regions of a module: that of `entry`, and those that it calls, as far as the limits go. Their code is lifted.
-std::vector<Region> gather_regions(const Window& window, u32 entry, const IsaOptions& isa,
+// The regions of a module: those of `entries`, and those that they call, as far as the limits go. Their code is lifted.
+// Empty if the first entry's would be.
+std::vector<Region> gather_regions(const Window& window, std::vector<u32> entries, const IsaOptions& isa,
                                    const CompilerOptions& options, bool fused_multiply_add,
                                    const SeenTargets& seen = {});
 

@@ -92,12 +92,10 @@ void HartCode::installed(u32 module) {
   if (checked_.size() <= module) checked_.resize(module + 1);
   const CompiledModule* fresh = registry_.installed(hart_.id(), module);
   if (fresh == nullptr) return;
-  // Places that had no code before. An entry's index has the bits of a place in its page at the bottom.
+  // Places that had no code before, or older code. An entry's index has the bits of a place in its page at the bottom.
   constexpr u32 kPerPage = static_cast<u32>(kPageBytes) / 2;
   for (const u32 entry : fresh->entries) {
-    for (u32 at = (entry & kPageMask) / 2; at < kJumpEntries; at += kPerPage) {
-      if (cache_[at].pc & 1) cache_[at] = {};
-    }
+    for (u32 at = (entry & kPageMask) / 2; at < kJumpEntries; at += kPerPage) cache_[at] = {};
   }
 }
 
@@ -134,8 +132,7 @@ u32 HartCode::find(u64 pc, u64 page) {
 }
 
 void HartCode::consider(u64 pc, u64 page) {
-  Candidate& candidate = candidates_[hash(pc, kCandidates)];
-  if (candidate.pc != pc) candidate = {pc, 0};
+  Candidates::Place& candidate = candidates_.of(pc);
   if (++candidate.visits < visits_) return;
   if (!registry_.open()) {
     if (hart_.state().retired < after_) {
@@ -152,7 +149,7 @@ void HartCode::consider(u64 pc, u64 page) {
     request.pages[i] = i == kWindowBefore ? page : hart_.code_page(first + i * kPageBytes);
   static_assert(Hart::kNoCodePage == kNoPage);
   // A switch is hot before each of its cases is: those that were jumped to at all belong to it too.
-  for (const Candidate& other : candidates_) {
+  for (const Candidates::Place& other : candidates_.all()) {
     const u64 offset = other.pc - first;
     if (other.visits != 0 && offset < kWindowPages * kPageBytes) request.jumped_to.push_back(static_cast<u32>(offset));
   }

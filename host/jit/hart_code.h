@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "hart/hart.h"
+#include "jit/candidates.h"
 #include "jit/registry.h"
 
 namespace hartwood::jit {
@@ -42,16 +43,11 @@ class HartCode final : public TranslatedCode {
 
  private:
   static constexpr u32 kContexts = 64;
-  static constexpr u32 kCandidates = 1024;
   static constexpr u32 kFilterBits = 16384;
   struct Context {
     u64 space = 0;  // Hart::code_space()
     u32 privilege = 0;
     u32 name = 0;  // 0: unused
-  };
-  struct Candidate {
-    u64 pc = 0;
-    u32 visits = 0;
   };
   u32 context();
   // Where there is no code, the entry says so with an odd pc, which no jump asks for.
@@ -69,7 +65,7 @@ class HartCode final : public TranslatedCode {
   u32 last_name_ = 0;
   u32 epoch_ = 1;
   std::vector<u32> checked_;  // by module id: the epoch in which its bytes were compared
-  Candidate candidates_[kCandidates];
+  Candidates candidates_;
   // Virtual pages that the jump cache says something of, by a hash; those that all spaces share, and the others.
   struct Filter {
     u64 pages[kFilterBits / 64] = {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jit/registry.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace hartwood::jit {
@@ -60,6 +61,39 @@ bool Registry::take(Request& request, std::vector<u32>& seen) {
     if (found == places_.end()) continue;
     for (const u16 place : found->second) seen.push_back(i * static_cast<u32>(kPageBytes) + place);
   }
+  find_grown(request);
+  return true;
+}
+
+// The lock is held.
+void Registry::find_grown(Request& request) {
+  constexpr size_t kMost = 8;
+  if (request.executed.empty()) return;
+  for (u32 here = 0; here < kWindowPages; here++) {
+    if (request.pages[here] == kNoPage) continue;
+    const auto [from, to] = cold_.equal_range(request.pages[here]);
+    for (auto at = from; at != to && request.grown.size() < kMost; ++at) {
+      const CompiledModule& module = *modules_[at->second.module];
+      if (module.dead.load() != 0 || module.replaced || module.generation >= kMostGenerations) continue;
+      const u32 cold = module.cold[at->second.entry].offset;
+      const u32 offset = here * static_cast<u32>(kPageBytes) + (cold & kPageMask);
+      if (!bit(request.executed[offset / 128], offset / 2 % 64)) continue;
+      // Whether its pages lie around the place as they do here.
+      const u32 moved = here - (cold >> kPageShift);
+      const u32 entry = module.entries[0] + moved * static_cast<u32>(kPageBytes);
+      bool same = entry < kWindowBytes;
+      for (u32 i = 0; i < kWindowPages && same; i++)
+        same = module.pages[i] == kNoPage || (i + moved < kWindowPages && request.pages[i + moved] == module.pages[i]);
+      const auto is_same = [&](const Request::Grown& other) { return other.module == module.id; };
+      if (same && std::ranges::none_of(request.grown, is_same)) request.grown.push_back({module.id, entry});
+    }
+  }
+}
+
+bool Registry::replace(u32 id) {
+  Guard guard(lock_);
+  if (modules_[id] == nullptr || modules_[id]->dead.load() != 0 || modules_[id]->replaced) return false;
+  modules_[id]->replaced = true;
   return true;
 }
 
@@ -96,6 +130,9 @@ u32 Registry::publish(std::unique_ptr<CompiledModule> module) {
     entries_.emplace(key(page, module->entries[i]), EntryName{id, i});
     asked_[key(page, module->entries[i])].waiting = false;
   }
+  for (u32 i = 0; i < module->cold.size(); i++) cold_.emplace(module->cold[i].page, EntryName{id, i});
+  if (module->replaces != 0 && modules_[module->replaces])
+    module->generation = modules_[module->replaces]->generation + 1;
   live_bytes_ += module->emitted_bytes;
   statistics_.modules_compiled.fetch_add(1);
   statistics_.regions_compiled.fetch_add(static_cast<u32>(module->entries.size()));
@@ -128,8 +165,11 @@ bool Registry::check_source(CompiledModule& module) {
 const CompiledModule* Registry::installed(u32 hart, u32 id) {
   Guard guard(lock_);
   if (id >= modules_.size() || !modules_[id]) return nullptr;
-  modules_[id]->installed.fetch_or(1u << hart);
-  return modules_[id].get();
+  CompiledModule& module = *modules_[id];
+  const u32 before = module.installed.fetch_or(1u << hart);
+  if ((before | 1u << hart) == all_harts_ && module.replaces != 0 && modules_[module.replaces])
+    modules_[module.replaces]->dead.store(1);
+  return &module;
 }
 
 void Registry::engine_refused(u32 id) {
@@ -176,15 +216,15 @@ void Registry::dropped(u32 hart, u32 id) {
 // The lock is held.
 void Registry::forget(u32 id) {
   CompiledModule& module = *modules_[id];
+  const auto erase = [id](auto& map, u64 name) {
+    const auto [from, to] = map.equal_range(name);
+    const auto at = std::find_if(from, to, [id](const auto& row) { return row.second.module == id; });
+    if (at != to) map.erase(at);
+  };
+  for (const CompiledModule::Place& place : module.cold) erase(cold_, place.page);
   for (u32 i = 0; i < module.entries.size(); i++) {
     const u64 name = key(module.pages[module.entries[i] >> kPageShift], module.entries[i]);
-    const auto [from, to] = entries_.equal_range(name);
-    for (auto at = from; at != to; ++at) {
-      if (at->second.module == id) {
-        entries_.erase(at);
-        break;
-      }
-    }
+    erase(entries_, name);
     // It was of use, so whatever has ended it: the next one may be.
     if (module.last_found != module.published) asked_[name].attempts = 0;
   }

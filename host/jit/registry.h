@@ -8,6 +8,13 @@
 // then gets the engine's module by message, instantiates it and says so (installed()); before that the hart does not
 // find it.
 //
+// Again, with more. A place gets hot when it is first executed often, and what a function does later is then still
+// cold: a region ends there (Terminator::cold), and at that edge one Wasm function calls another, with all registers
+// going through memory. So when a place is asked for that modules would have with them if they were made now, because
+// what was cold has been executed since, one of them is made anew together with it. The new module is found instead of
+// the old one from when it is installed, and the old one is dead as soon as all harts have the new one. That may happen
+// a few times to a module (kMostGenerations).
+//
 // Validity. A module is right for a hart as long as the pages around the place map to the same RAM pages and these hold
 // the same bytes. Both are looked at when the hart finds the module, once for each of the hart's contexts and epochs
 // (see hart_code.h); an epoch ends with FENCE.I, as the architecture has it. So nobody has to be told that a page was
@@ -41,6 +48,12 @@ struct Request {
   std::array<u64, kWindowPages> pages;  // RAM page numbers, kNoPage where nothing executable is mapped
   std::vector<u64> executed;            // Window::executed_halfwords
   std::vector<u32> jumped_to;  // window offsets of places that control often jumps to, as far as a hart remembers
+  // Modules that end where something has been executed since, and where in this window their first entries are. Set by
+  // take().
+  struct Grown {
+    u32 module, entry;
+  };
+  std::vector<Grown> grown;
 };
 
 struct CompiledModule {
@@ -54,6 +67,14 @@ struct CompiledModule {
   std::vector<Range> ranges;  // of the window, that were translated
   std::vector<u8> source;     // their bytes, one after the other
   std::vector<u32> entries;   // window offsets, by slot
+  struct Place {
+    u32 offset;
+    u64 page;
+  };
+  std::vector<Place> cold;  // window offsets where its regions end because nothing was executed there
+  u32 replaces = 0;         // id of the module that this one was made instead of, 0: none
+  u32 generation = 0;       // how many before it were replaced
+  bool replaced = false;    // or being replaced
   u32 emitted_bytes = 0;
   Atomic<u32> installed{0};  // bit per hart
   Atomic<u32> dead{0};
@@ -80,6 +101,7 @@ class Registry {
   template <class PageAt>
   CompiledModule* find(u32 hart, u64 page, u32 offset, PageAt page_at, u32& entry) {
     Guard guard(lock_);
+    CompiledModule* newest = nullptr;
     const auto [from, to] = entries_.equal_range(key(page, offset));
     for (auto at = from; at != to; ++at) {
       CompiledModule& module = *modules_[at->second.module];
@@ -90,12 +112,12 @@ class Registry {
         if (module.pages[i] != kNoPage && i != home)
           same = page_at(static_cast<i32>(i) - static_cast<i32>(home)) == module.pages[i];
       }
-      if (!same) continue;
-      module.last_found = ++now_;
+      if (!same || (newest != nullptr && newest->id > module.id)) continue;
+      newest = &module;
       entry = at->second.entry;
-      return &module;
     }
-    return nullptr;
+    if (newest != nullptr) newest->last_found = ++now_;
+    return newest;
   }
   // Whether RAM holds what the module was made from; if not, the module is dead from now on.
   bool check_source(CompiledModule& module);
@@ -107,10 +129,13 @@ class Registry {
   // Takes a request. False: none. `seen`: window offsets of the places in its pages that control was seen to jump to:
   // what the request says, and all that were asked for so far.
   bool take(Request& request, std::vector<u32>& seen);
+  // Whether the caller is to replace a module, and nobody else does.
+  bool replace(u32 id);
   // Reserves slots; 0: none are free.
   u32 allocate_slots(u32 count);
   // Makes a module findable; returns its id.
   u32 publish(std::unique_ptr<CompiledModule> module);
+  static constexpr u32 kMostGenerations = 4;
   void failed(const Request& request);
   void engine_refused(u32 id);
   // A module that harts are to drop, or 0. Its slots: slots_of().
@@ -127,12 +152,14 @@ class Registry {
   static u64 key(u64 page, u32 offset) { return page << kPageShift | (offset & kPageMask); }
   static u64 key(const Request& request) { return key(request.pages[request.entry >> kPageShift], request.entry); }
   void forget(u32 id);
+  void find_grown(Request& request);
 
   GuestMemory& memory_;
   u32 all_harts_;
   CompilerStatistics& statistics_;
   Lock lock_;
   std::unordered_multimap<u64, EntryName> entries_;
+  std::unordered_multimap<u64, EntryName> cold_;  // by page: which module ends there, and which one it is of its `cold`
   std::vector<std::unique_ptr<CompiledModule>> modules_;  // by id; 0 is none
   static constexpr u32 kMaxRequests = 64;
   std::vector<Request> requests_;

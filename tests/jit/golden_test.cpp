@@ -403,7 +403,7 @@ std::string golden_text(const Program& program) {
   const Target target = target_of(program);
   CompilerOptions options;
   options.limits = program.setting.limits;
-  const std::vector<Region> regions = gather_regions(window_of(program), program.setting.at, isa, options,
+  const std::vector<Region> regions = gather_regions(window_of(program), {program.setting.at}, isa, options,
                                                      program.setting.fused_multiply_add, program.setting.seen);
   std::string text = format("%s: %s\n\n== guest\n%s", program.name, program.about, guest_text(program, isa).c_str());
   text += "\n== operations\n";

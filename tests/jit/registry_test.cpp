@@ -146,6 +146,107 @@ TEST_F(JitRegistry, SeenPlacesBecomeCases) {
   }
 }
 
+// A region that ended where nothing had been executed is made anew when something behind that gets hot; the new module
+// takes the old one's place.
+class JitRegistryGrowth : public JitRegistry {
+ protected:
+  static constexpr u32 kFirst = kWindowBefore * static_cast<u32>(kPageBytes), kLoop = 16;
+  // A branch over a way out into a loop, which begins four instructions further on.
+  JitRegistryGrowth() {
+    place({encode_branch(Op::beq, a0, zero, 8), encode_i(Op::jalr, zero, ra, 0), encode_i(Op::addi, a1, zero, 1),
+           encode_i(Op::addi, a1, a1, 1), encode_i(Op::addi, a2, a2, -1), encode_branch(Op::bne, a2, zero, -4),
+           encode_i(Op::jalr, zero, ra, 0)});
+  }
+  Request asks_for(u32 offset, u32 executed_words) {
+    Request result = request();
+    result.entry = kFirst + offset;
+    result.executed.resize(kWindowBytes / 128);
+    for (u32 at = kFirst; at < kFirst + 4 * executed_words; at += 2)
+      result.executed[at / 128] |= u64{1} << (at / 2 % 64);
+    return result;
+  }
+  u32 compile(u32 offset, u32 executed_words, u32 harts = 2) {
+    EXPECT_TRUE(registry_.request(asks_for(offset, executed_words)));
+    const u32 id = compiler_.compile_next();
+    for (u32 hart = 0; hart < harts; hart++) registry_.installed(hart, id);
+    return id;
+  }
+};
+
+TEST_F(JitRegistryGrowth, TakesThePlaceOfWhatEndedThere) {
+  const u32 first = compile(0, 2);
+  ASSERT_NE(first, 0u);
+  ASSERT_EQ(find(0)->cold.size(), 1u);
+  EXPECT_EQ(find(0)->cold[0].offset, kFirst + 8);
+  ASSERT_TRUE(registry_.request(asks_for(kLoop, 7)));
+  const u32 second = compiler_.compile_next();
+  ASSERT_NE(second, 0u);
+  EXPECT_EQ(find(0)->id, first) << "nobody has the new one";
+  EXPECT_EQ(find(0, kLoop), nullptr);
+  registry_.installed(0, second);
+  EXPECT_EQ(find(0)->id, second);
+  EXPECT_EQ(find(0, kLoop)->id, second) << "what was asked for has its own entry";
+  EXPECT_EQ(find(1)->id, first) << "hart 1 does not have the new one yet";
+  EXPECT_EQ(registry_.next_to_drop(), 0u);
+  registry_.installed(1, second);
+  EXPECT_EQ(find(1)->id, second);
+  EXPECT_EQ(registry_.next_to_drop(), first);
+  EXPECT_EQ(find(0)->replaces, first);
+  EXPECT_EQ(find(0)->generation, 1u);
+  EXPECT_TRUE(find(0)->cold.empty());
+  EXPECT_FALSE(registry_.request(asks_for(0, 7))) << "it is compiled";
+}
+
+TEST_F(JitRegistryGrowth, OnlyWhatReachesThePlace) {
+  const u32 first = compile(0, 2);
+  // The cold place is executed by now, but from there control does not come to the one that is asked for.
+  place({encode_branch(Op::beq, a0, zero, 8), encode_i(Op::jalr, zero, ra, 0), encode_i(Op::jalr, zero, ra, 0)});
+  ASSERT_NE(compile(kLoop, 7), 0u);
+  EXPECT_EQ(find(0)->id, first);
+}
+
+TEST_F(JitRegistryGrowth, NothingAsLongAsItIsCold) {
+  const u32 first = compile(0, 2);
+  const u32 second = compile(kLoop, 2);
+  ASSERT_NE(second, 0u);
+  EXPECT_EQ(find(0)->id, first);
+  EXPECT_EQ(find(0, kLoop)->replaces, 0u);
+}
+
+TEST_F(JitRegistryGrowth, NotOfOtherPages) {
+  const u32 first = compile(0, 2);
+  Request other = asks_for(kLoop, 7);
+  other.pages[kWindowBefore] = kPage + 1;  // the same bytes there
+  for (u32 i = 0; i < 7; i++) {
+    u32 word = 0;
+    ASSERT_TRUE(memory_->load(Pa(kRamBase + kPage * kPageBytes + 4 * i), word));
+    ASSERT_TRUE(memory_->store(Pa(kRamBase + (kPage + 1) * kPageBytes + 4 * i), word));
+  }
+  ASSERT_TRUE(registry_.request(std::move(other)));
+  const u32 second = compiler_.compile_next();
+  for (const u32 hart : {0u, 1u}) registry_.installed(hart, second);
+  EXPECT_EQ(find(0)->id, first);
+}
+
+// Each time one more block has been executed.
+TEST_F(JitRegistryGrowth, AFewTimes) {
+  std::vector<u32> words;
+  constexpr u32 kBlocks = 12;
+  for (u32 i = 0; i < kBlocks; i++) words.push_back(encode_branch(Op::beq, a0, zero, 4 * (kBlocks - i)));
+  words.push_back(encode_i(Op::jalr, zero, ra, 0));
+  place(words);
+  u32 last = compile(0, 1), generations = 0;
+  for (u32 i = 1; i < kBlocks; i++) {
+    const u32 id = compile(4 * i, i + 1);
+    ASSERT_NE(id, 0u);
+    if (find(0)->id == last) break;
+    EXPECT_EQ(find(0)->replaces, last);
+    last = find(0)->id;
+    generations++;
+  }
+  EXPECT_EQ(generations, Registry::kMostGenerations);
+}
+
 TEST_F(JitRegistry, HopelessPlacesAreNotAskedForAgain) {
   place({encode_plain(Op::ecall)});
   ASSERT_TRUE(registry_.request(request()));
