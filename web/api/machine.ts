@@ -50,6 +50,11 @@ interface Running {
   memory: WebAssembly.Memory;
   shared: number;
   statistics: StatisticsReader;
+  /**
+   * Those between the compiler and the harts. Ours no longer, but kept: when Firefox collects the object of a port that was
+   * posted elsewhere, what is under way on that port loses its WebAssembly.Modules and cannot be read any more.
+   */
+  ports: MessagePort[];
 }
 
 export class Machine {
@@ -257,7 +262,8 @@ export class Machine {
   private created({ memory, shared, ram, hartStacks, clockStack, compilerStack }: Extract<FromIo, { type: 'created' }>): void {
     const module = this.module;
     if (module === null) return;
-    this.running = { memory, shared, statistics: this.readerOf(memory, shared) };
+    const ports: MessagePort[] = [];
+    this.running = { memory, shared, statistics: this.readerOf(memory, shared), ports };
     this.ram = new Uint8Array(memory.buffer, ram, this.memory * kMiB);
     const common = { type: 'start', module, memory, shared, epoch: this.epoch } as const;
     const compilerPorts: MessagePort[] = [];
@@ -269,6 +275,7 @@ export class Machine {
       } else {
         const { port1, port2 } = new MessageChannel();
         compilerPorts.push(port1);
+        ports.push(port1, port2);
         worker.post({ ...common, stack, hart, translations: port2 }, [port2]);
       }
     });
