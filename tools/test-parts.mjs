@@ -16,6 +16,7 @@ export const parts = [
   { name: 'boot', command: 'node --test tests/boot/native-boot.mjs', needs: ['native', 'kernel', 'initramfs', 'debian'], minutes: 10 },
   { name: 'front', command: 'node --test web/test/*.test.ts workers/test/*.test.ts', needs: ['modules', 'layout', 'core', 'kernel', 'initramfs'] },
   { name: 'e2e', command: 'node --test --test-concurrency=1 e2e/*.test.ts', needs: ['dist', 'programs'], minutes: 20 },
+  { name: 'firefox', command: 'node --test e2e/firefox.ts', needs: ['dist', 'programs'] },
   { name: 'stress', command: 'node --test e2e/stress.ts', needs: ['dist', 'stress'] },
   { name: 'stress-long', command: 'STRESS_SECONDS=600 node --test e2e/stress.ts', needs: ['dist', 'stress'], minutes: 30, long: true },
   { name: 'differential', command: 'node tests/differential/run.mjs --programs 10000', needs: ['native', 'references'] },

@@ -36,6 +36,7 @@ const forTesting = [
   ['googletest', '/usr/src/googletest/CMakeLists.txt'],
   ['clang-format', 'clang-format'],
   ['chromium', 'chromium'],
+  ['firefox-esr', 'firefox-esr'],
   ['fonts-dejavu-core'],
   ['device-tree-compiler', 'dtc'],
   ['qemu-system-misc', 'qemu-system-riscv64'],
