@@ -231,9 +231,9 @@ describe('Firefox', () => {
       test(name, async () => {
         const program = programs.named(name);
         const { exit, data } = await visit.page.evaluate(runInPage, programs.order(program, firefox.site.url, kSlow));
+        assert.deepEqual(exit, { reason: 'poweroff', code: 0 });
         const { fine, text } = programs.look(program, Buffer.from(data, 'base64'));
         assert.ok(fine, text);
-        assert.deepEqual(exit, { reason: 'poweroff', code: 0 });
       });
     }
 
