@@ -11,6 +11,8 @@
 // the fast loop leaves out), csr.cpp, trap.cpp (traps, interrupts, returns), access.cpp (slow memory accesses).
 #pragma once
 
+#include <bitset>
+
 #include "hart/code_cache.h"
 #include "hart/interfaces.h"
 #include "hart/mmu.h"
@@ -262,6 +264,7 @@ class Hart final : public FenceTarget {
   static constexpr u32 kHeatCells = 4096;
   u8 visits_ = kCold;
   u8 heat_[kHeatCells];
+  std::bitset<kHeatCells> hot_;  // cells of places that compiled code begins at: it is asked for there at each jump
   u8& heat_of(const u8* slot) { return heat_[(reinterpret_cast<uintptr_t>(slot) >> 3) & (kHeatCells - 1)]; }
   // Returns as TranslatedCode::enter does.
   u64 enter_translated(u64 pc, u32 budget, u8& heat);

@@ -53,8 +53,9 @@ class TranslatedCode {
   static constexpr u32 kAllDone = 1;
   // The interpreter is about to execute at `pc`, which lies in RAM page `page`, and has often been there. Executes
   // compiled code from there as far as there is any, with window.budget counted down; returns the pc to go on at, plus
-  // 1 if an instruction must be interpreted there first. `pc` itself: there is no code.
-  virtual u64 enter(u64 pc, u64 page) = 0;
+  // 1 if an instruction must be interpreted there first. `pc` itself: there is no code. `jumps`: to the place, since
+  // this was asked there last.
+  virtual u64 enter(u64 pc, u64 page, u32 jumps) = 0;
   // FENCE.I; and fences of address translation: everything, what is not global of an ASID, or what maps one address.
   virtual void fence_code() = 0;
   virtual void fence_all() = 0;

@@ -102,8 +102,10 @@ u64 Hart::enter_translated(u64 pc, u32 budget, u8& heat) {
   window_.budget = static_cast<i32>(budget);
   if (translated_ == nullptr) return pc;
   refresh_fp_window();
-  const u64 to = translated_->enter(pc, loop_.page->page);
-  if (to != pc) heat = 1;  // at once the next time
+  const size_t cell = static_cast<size_t>(&heat - heat_);
+  const u64 to = translated_->enter(pc, loop_.page->page, hot_[cell] ? 1 : visits_);
+  hot_[cell] = to != pc;
+  if (to != pc) heat = 1;
   return to;
 }
 

@@ -17,7 +17,7 @@ class Candidates {
  public:
   struct Place {
     u64 pc = 0;
-    u32 visits = 0;  // 0: the cell is free
+    u32 visits = 0;
   };
   static constexpr u32 kSets = 1024, kWays = 4;
 
@@ -27,9 +27,8 @@ class Candidates {
     const auto known = std::ranges::find(set, pc, &Place::pc);
     if (known != set.end()) return *known;
     Place& least = *std::ranges::min_element(set, {}, &Place::visits);
-    if (least.visits != 0) {
-      for (Place& other : set) other.visits--;
-    }
+    const u32 age = least.visits;
+    for (Place& other : set) other.visits -= std::min(other.visits, age);
     least = {pc, 0};
     return least;
   }

@@ -47,14 +47,34 @@ u32 Compiler::compile_next() {
   return 0;
 }
 
+namespace {
+
+// Whether `place` is a block of the region, and control does not come back from there to the region's entry. If it
+// does, both lie in one loop, and a region that enters it in the middle would have a worse shape than the two apart.
+bool leads_to(const Region& region, i32 place) {
+  const auto begin = region.blocks.begin();
+  const auto at = std::find_if(begin, region.blocks.end(), [&](const Block& block) { return block.offset == place; });
+  if (at == region.blocks.end() || at->guest.empty()) return false;
+  std::vector<bool> met(region.blocks.size());
+  std::vector<u32> left = {static_cast<u32>(at - begin)};
+  while (!left.empty()) {
+    const u32 number = left.back();
+    left.pop_back();
+    if (number == 0) return false;
+    if (met[number]) continue;
+    met[number] = true;
+    for (const u32 next : successors(region.blocks[number])) left.push_back(next);
+  }
+  return true;
+}
+
+}  // namespace
+
 const Request::Grown* Compiler::joined(const Window& window, const Request& request, const SeenTargets& seen) {
   for (const Request::Grown& grown : request.grown) {
     if (!window.has(grown.entry)) continue;
     const Region region = discover(window, grown.entry, isa_, options_.limits, seen);
-    const bool reaches = std::ranges::any_of(region.blocks, [&](const Block& block) {
-      return !block.guest.empty() && block.offset == static_cast<i32>(request.entry);
-    });
-    if (reaches && registry_.replace(grown.module)) return &grown;
+    if (leads_to(region, static_cast<i32>(request.entry)) && registry_.replace(grown.module)) return &grown;
   }
   return nullptr;
 }

@@ -32,8 +32,8 @@ u32 hash(u64 value, u32 size) {
 
 }  // namespace
 
-HartCode::HartCode(Hart& hart, Registry& registry, u32 visits, u64 after)
-    : hart_(hart), registry_(registry), visits_(visits), after_(after), cache_(new JumpEntry[kJumpEntries]()) {
+HartCode::HartCode(Hart& hart, Registry& registry, u32 jumps, u64 after)
+    : hart_(hart), registry_(registry), jumps_(jumps), after_(after), cache_(new JumpEntry[kJumpEntries]()) {
   checked_.reserve(65536);
   hart_.window().jump_cache = static_cast<u32>(reinterpret_cast<uintptr_t>(cache_.get()));
 }
@@ -131,12 +131,13 @@ u32 HartCode::find(u64 pc, u64 page) {
   return slot;
 }
 
-void HartCode::consider(u64 pc, u64 page) {
+void HartCode::consider(u64 pc, u64 page, u32 jumps) {
   Candidates::Place& candidate = candidates_.of(pc);
-  if (++candidate.visits < visits_) return;
+  candidate.visits += jumps;
+  if (candidate.visits < jumps_) return;
   if (!registry_.open()) {
     if (hart_.state().retired < after_) {
-      candidate.visits = visits_ - 1;
+      candidate.visits = jumps_ - 1;
       return;
     }
     registry_.set_open();
@@ -154,7 +155,7 @@ void HartCode::consider(u64 pc, u64 page) {
     if (other.visits != 0 && offset < kWindowPages * kPageBytes) request.jumped_to.push_back(static_cast<u32>(offset));
   }
   constexpr u32 kWords = Hart::kHalfwords / 64;
-  if (visits_ > 1) {
+  if (jumps_ > 1) {
     request.executed.resize(kWindowPages * kWords);
     for (u32 i = 0; i < kWindowPages; i++) {
       if (request.pages[i] != kNoPage) hart_.executed(request.pages[i], request.executed.data() + i * kWords);
@@ -163,7 +164,7 @@ void HartCode::consider(u64 pc, u64 page) {
   registry_.request(std::move(request));
 }
 
-u64 HartCode::enter(u64 pc, u64 page) {
+u64 HartCode::enter(u64 pc, u64 page, u32 jumps) {
   const u64 start = pc;
   hart_.window().context = context();
   for (;;) {
@@ -182,7 +183,7 @@ u64 HartCode::enter(u64 pc, u64 page) {
         if (pc != start)
           gaps_++;
         else if (page != kNoPage)
-          consider(pc, page);
+          consider(pc, page, jumps);
         return pc;
       }
     }

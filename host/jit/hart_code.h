@@ -20,11 +20,11 @@ namespace hartwood::jit {
 
 class HartCode final : public TranslatedCode {
  public:
-  // `visits`: questions at a place until it is compiled, 1 or more. `after`: instructions that one of the harts has to
-  // have executed before.
-  HartCode(Hart& hart, Registry& registry, u32 visits, u64 after);
+  // `jumps`: to a place until it is compiled, 1 or more. `after`: instructions that one of the harts has to have
+  // executed before.
+  HartCode(Hart& hart, Registry& registry, u32 jumps, u64 after);
 
-  u64 enter(u64 pc, u64 page) override;
+  u64 enter(u64 pc, u64 page, u32 jumps) override;
   void fence_code() override;
   void fence_all() override;
   void fence_asid(u64 asid) override;
@@ -53,11 +53,11 @@ class HartCode final : public TranslatedCode {
   // Where there is no code, the entry says so with an odd pc, which no jump asks for.
   JumpEntry& entry_of(u64 pc) { return cache_[(pc >> 1) & (kJumpEntries - 1)]; }
   u32 find(u64 pc, u64 page);
-  void consider(u64 pc, u64 page);
+  void consider(u64 pc, u64 page, u32 jumps);
 
   Hart& hart_;
   Registry& registry_;
-  u32 visits_;
+  u32 jumps_;
   u64 after_;
   std::unique_ptr<JumpEntry[]> cache_;
   Context contexts_[kContexts];

@@ -11,9 +11,9 @@
 // Again, with more. A place gets hot when it is first executed often, and what a function does later is then still
 // cold: a region ends there (Terminator::cold), and at that edge one Wasm function calls another, with all registers
 // going through memory. So when a place is asked for that modules would have with them if they were made now, because
-// what was cold has been executed since, one of them is made anew together with it. The new module is found instead of
-// the old one from when it is installed, and the old one is dead as soon as all harts have the new one. That may happen
-// a few times to a module (kMostGenerations).
+// what was cold has been executed since, one of them is made anew together with it, unless both lie in one loop. The
+// new module is found instead of the old one from when it is installed, and the old one is dead as soon as all harts
+// have the new one. That may happen a few times to a module (kMostGenerations).
 //
 // Validity. A module is right for a hart as long as the pages around the place map to the same RAM pages and these hold
 // the same bytes. Both are looked at when the hart finds the module, once for each of the hart's contexts and epochs

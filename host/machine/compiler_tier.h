@@ -19,7 +19,8 @@ class CompilerTier {
   // A place is compiled after `visits` times Hart::kCold jumps to it, when some hart has executed `after` instructions;
   // `eager`: at once, whatever it is; for tests.
   void add_hart(Hart& hart, u32 visits, u64 after, bool eager) {
-    harts_.push_back(std::make_unique<jit::HartCode>(hart, registry_, eager ? 1 : visits, eager ? 0 : after));
+    harts_.push_back(
+        std::make_unique<jit::HartCode>(hart, registry_, eager ? 1 : visits * Hart::kCold, eager ? 0 : after));
     hart.use_translated(harts_.back().get(), eager ? 1 : Hart::kCold);
   }
   jit::HartCode& hart(u32 index) { return *harts_[index]; }

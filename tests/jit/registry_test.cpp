@@ -205,6 +205,17 @@ TEST_F(JitRegistryGrowth, OnlyWhatReachesThePlace) {
   EXPECT_EQ(find(0)->id, first);
 }
 
+// A loop around both: entered at either place it would be entered in the middle.
+TEST_F(JitRegistryGrowth, NotWithinOneLoop) {
+  const u32 first = compile(0, 2);
+  place({encode_branch(Op::beq, a0, zero, 8), encode_i(Op::jalr, zero, ra, 0), encode_i(Op::addi, a1, zero, 1),
+         encode_i(Op::addi, a1, a1, 1), encode_i(Op::addi, a2, a2, -1), encode_branch(Op::bne, a2, zero, -20),
+         encode_i(Op::jalr, zero, ra, 0)});
+  ASSERT_NE(compile(kLoop, 7), 0u);
+  EXPECT_EQ(find(0)->id, first);
+  EXPECT_EQ(find(0, kLoop)->replaces, 0u);
+}
+
 TEST_F(JitRegistryGrowth, NothingAsLongAsItIsCold) {
   const u32 first = compile(0, 2);
   const u32 second = compile(kLoop, 2);
