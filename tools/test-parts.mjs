@@ -28,6 +28,6 @@ export const parts = [
   { name: 'differential-long', command: 'node tests/differential/run.mjs --programs 1000000 --seed 2', needs: ['native', 'references'], minutes: 60, long: true },
   { name: 'boot-trace-long', command: 'node tests/differential/boot-trace.mjs --instructions 10000000', needs: ['native', 'kernel', 'references'], long: true },
   { name: 'deterministic-boot', command: 'node --test tests/machine/deterministic-boot.mjs', needs: ['native', 'kernel', 'initramfs'] },
-  { name: 'mutations', command: 'node tests/mutations/run.mjs', needs: ['native'] },
+  { name: 'mutations', command: 'node tests/mutations/run.mjs', needs: ['native', 'core', 'layout'] },
   { name: 'points', command: 'node tools/points.mjs', needs: ['packages'] },
 ];

@@ -4,11 +4,15 @@
 // a time limit and by a failed expectation rather than a hang. Prints after how many seeds each was caught; tests that have
 // no seeds, because the bug needs no race, say so in their patch ("Seeds: none").
 //
-//   node tests/mutations/run.mjs [NAME]...        needs build/native (cmake --build --preset native)
+// Bugs of what the compiler emits need its programs: such a patch names tests of tests/jit/cases.mjs ("Cases: "), which
+// run on a core that is linked with what the patch changes.
+//
+//   node tests/mutations/run.mjs [NAME]...        needs build/native and build/wasm (npm run setup native core layout)
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { buildDir, execute, root, runMain, UserError } from '../../tools/lib/project.mjs';
+import { toolchainEnvironment } from '../../tools/setup.mjs';
 
 const here = join(root, 'tests/mutations');
 const testSources = [
@@ -56,21 +60,28 @@ async function runTests(program, filter, seeded = true) {
 function readPatch(name) {
   const text = readFileSync(join(here, `${name}.patch`), 'utf8');
   const head = text.slice(0, text.indexOf('\n--- '));
-  const bug = /^Bug: (.*?)$(?=\nTests:)/ms.exec(head)?.[1].replace(/\s+/g, ' ');
+  const bug = /^Bug: (.*?)$(?=\n(Tests|Cases):)/ms.exec(head)?.[1].replace(/\s+/g, ' ');
   const tests = /^Tests: (\S+)$/m.exec(head)?.[1];
+  const cases = /^Cases: (.+)$/m.exec(head)?.[1];
   const seeded = !/^Seeds: none$/m.test(head);
   const sources = [...text.matchAll(/^\+\+\+ b\/(\S+)$/gm)].map((match) => match[1]);
-  if (!bug || !tests || !sources.length || !sources.every((file) => /^host\/.*\.cpp$/.test(file)))
-    throw new UserError(`${name}.patch: needs "Bug:" and "Tests:" before the changes, which are to .cpp files of host/`);
-  return { name, bug, tests, seeded, sources };
+  if (!bug || !(tests || cases) || !sources.length || !sources.every((file) => /^host\/.*\.cpp$/.test(file)))
+    throw new UserError(`${name}.patch: needs "Bug:" and "Tests:" or "Cases:" before the changes, which are to .cpp files of host/`);
+  return { name, bug, tests, cases, seeded, sources };
 }
 
-async function buildMutant(mutation, work, testObjects) {
+/** A copy of host/ with the mutation, in a folder of its own. */
+async function mutate(mutation, work) {
   const folder = join(work, mutation.name);
   mkdirSync(folder);
   cpSync(join(root, 'host'), join(folder, 'host'), { recursive: true });
   const applied = await execute('git', ['apply', '--whitespace=nowarn', '-C1', join(here, `${mutation.name}.patch`)], { cwd: folder, keep: true });
   if (applied.code !== 0) throw new UserError(`${mutation.name}.patch does not apply: what it changes has changed, make it anew`, { tail: applied.lines });
+  return folder;
+}
+
+async function buildMutant(mutation, work, testObjects) {
+  const folder = await mutate(mutation, work);
   const objects = [];
   for (const source of mutation.sources) {
     const object = join(folder, `${basename(source)}.o`);
@@ -80,6 +91,36 @@ async function buildMutant(mutation, work, testObjects) {
   const program = join(folder, 'tests');
   await link(program, [...testObjects, ...objects]);
   return program;
+}
+
+/** The WebAssembly core with the mutation: what build/wasm was made with, on other files. */
+async function buildMutantCore(mutation, work) {
+  const folder = await mutate(mutation, work);
+  const env = await toolchainEnvironment(), cwd = join(buildDir, 'wasm');
+  const shell = (command) => must('sh', ['-c', command], { env, cwd });
+  const compiles = JSON.parse(readFileSync(join(cwd, 'compile_commands.json'), 'utf8'));
+  const objects = [];
+  for (const source of mutation.sources) {
+    const object = join(folder, `${basename(source)}.o`);
+    const { command } = compiles.find(({ file }) => file === join(root, source));
+    await shell(command.replaceAll(join(root, 'host'), join(folder, 'host')).replace(/ -o \S+/, ` -o ${object}`));
+    objects.push(object);
+  }
+  const { lines } = await execute('ninja', ['-t', 'commands', 'hartwood_core'], { env, cwd, keep: true });
+  const core = join(folder, 'core.wasm');
+  // Objects come before libraries, so these are taken and the libraries' are not.
+  await shell(lines.at(-1).replace(' -o hartwood_core.wasm ', ` ${objects.join(' ')} -o ${core} `));
+  return core;
+}
+
+/** { code, failed, message } of the compiler's cases whose names match, on a core. */
+async function runCases(pattern, core) {
+  const result = await execute('node', ['--test', '--test-reporter=tap', '--test-name-pattern', pattern, 'tests/jit/cases.mjs'],
+    { keep: true, timeoutSeconds: secondsToRun, env: { ...process.env, ...(core && { HARTWOOD_CORE: core }) } });
+  const text = result.lines.join('\n');
+  const count = (what) => Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+  const message = /^ +error: (?:\|-\n)?\s*(.*)$/m.exec(text)?.[1] ?? '';
+  return { code: result.code, ran: count('pass'), failed: count('fail') > 0 && !result.timedOut, message, timedOut: result.timedOut, lines: result.lines };
 }
 
 await runMain(async (names) => {
@@ -93,22 +134,31 @@ await runMain(async (names) => {
     good ? passed++ : failed++;
   };
   try {
-    const mutations = (names.length ? names : all).map(readPatch);
-    const testObjects = await compileTests(work);
-    const plain = join(work, 'plain');
-    await link(plain, testObjects);
-    const every = [...new Set(mutations.flatMap((mutation) => mutation.tests.split(':')))].join(':');
-    const before = await runTests(plain, every);
-    report(before.code === 0, 'without a mutation all tests pass');
-    if (before.code !== 0) console.log(before.lines.slice(-30).map((line) => `    | ${line}`).join('\n'));
+    const chosen = (names.length ? names : all).map(readPatch);
+    const mutations = chosen.filter(({ tests }) => tests);
+    const outcomeOf = (result, caught) => (result.timedOut ? `no end after ${secondsToRun} s` : caught ? `caught ("${result.message}")` : 'NOT caught');
+    const testObjects = mutations.length ? await compileTests(work) : [];
+    if (mutations.length) {
+      const plain = join(work, 'plain');
+      await link(plain, testObjects);
+      const every = [...new Set(mutations.flatMap((mutation) => mutation.tests.split(':')))].join(':');
+      const before = await runTests(plain, every);
+      report(before.code === 0, 'without a mutation all tests pass');
+      if (before.code !== 0) console.log(before.lines.slice(-30).map((line) => `    | ${line}`).join('\n'));
+    }
     for (const mutation of mutations) {
       const { failed: caught, seeds, message, timedOut } = await runTests(
         await buildMutant(mutation, work, testObjects), mutation.tests, mutation.seeded,
       );
-      const outcome = caught && !mutation.seeded ? `caught ("${message}")`
-        : caught ? `caught after ${seeds} ${seeds === 1 ? 'seed' : 'seeds'} ("${message}")`
-        : timedOut ? `no end after ${secondsToRun} s` : 'NOT caught';
+      const outcome = caught && mutation.seeded ? `caught after ${seeds} ${seeds === 1 ? 'seed' : 'seeds'} ("${message}")`
+        : outcomeOf({ message, timedOut }, caught);
       report(caught && !timedOut, `${mutation.name}: ${outcome}\n       ${mutation.bug}`);
+    }
+    for (const mutation of chosen.filter(({ cases }) => cases)) {
+      const sound = await runCases(mutation.cases);
+      report(sound.code === 0 && sound.ran > 0, `without it ${sound.ran} of the compiler's cases pass`);
+      const result = await runCases(mutation.cases, await buildMutantCore(mutation, work));
+      report(result.failed, `${mutation.name}: ${outcomeOf(result, result.failed)}\n       ${mutation.bug}`);
     }
   } finally {
     rmSync(work, { recursive: true, force: true });
