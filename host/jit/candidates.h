@@ -11,8 +11,8 @@
 namespace hartwood::jit {
 
 // A table of a fixed size, in sets. A new place takes the cell of its set that was visited least, so that places whose
-// hash is the same do not push each other out for ever, each before it is hot; and each time that happens, the others
-// of the set count as visited once less, so that none stays for what was long ago.
+// hash is the same do not push each other out for ever, each before it is hot; and then the others of the set lose as
+// many visits as that one had, so that none stays for what was long ago.
 class Candidates {
  public:
   struct Place {

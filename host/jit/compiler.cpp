@@ -6,10 +6,9 @@
 
 namespace hartwood::jit {
 
-std::vector<Region> gather_regions(const Window& window, std::vector<u32> entries, const IsaOptions& isa,
+std::vector<Region> gather_regions(const Window& window, std::vector<u32> wanted, const IsaOptions& isa,
                                    const CompilerOptions& options, bool fused_multiply_add, const SeenTargets& seen) {
   std::vector<Region> regions;
-  std::vector<u32>& wanted = entries;
   u32 instructions = 0;
   for (size_t i = 0; i < wanted.size() && regions.size() < options.module_regions; i++) {
     RegionLimits limits = options.limits;

@@ -50,9 +50,9 @@ class Compiler {
   std::vector<u8> bytes_;
 };
 
-// The regions of a module: those of `entries`, and those that they call, as far as the limits go. Their code is lifted.
+// The regions of a module: those of `wanted`, and those that they call, as far as the limits go. Their code is lifted.
 // Empty if the first entry's would be.
-std::vector<Region> gather_regions(const Window& window, std::vector<u32> entries, const IsaOptions& isa,
+std::vector<Region> gather_regions(const Window& window, std::vector<u32> wanted, const IsaOptions& isa,
                                    const CompilerOptions& options, bool fused_multiply_add,
                                    const SeenTargets& seen = {});
 

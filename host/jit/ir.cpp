@@ -58,18 +58,9 @@ const char* fp_name(FpKind kind) {
 std::string fp_text(const FpArith& fp) {
   const std::string text = format(" %s.%c %c%u %c%u", fp_name(fp.kind), fp.is_double ? 'd' : 's',
                                   fp.writes_x() ? 'x' : 'f', fp.rd, fp.reads_x() ? 'x' : 'f', fp.rs1);
-  switch (fp.kind) {
-    case FpKind::madd:
-    case FpKind::msub:
-    case FpKind::nmsub:
-    case FpKind::nmadd: return text + format(" f%u f%u", fp.rs2, fp.rs3);
-    case FpKind::add:
-    case FpKind::sub:
-    case FpKind::mul:
-    case FpKind::div:
-    case FpKind::eq:
-    case FpKind::lt:
-    case FpKind::le: return text + format(" f%u", fp.rs2);
+  switch (fp.sources()) {
+    case 3: return text + format(" f%u f%u", fp.rs2, fp.rs3);
+    case 2: return text + format(" f%u", fp.rs2);
     default: return text;
   }
 }
@@ -77,6 +68,23 @@ std::string fp_text(const FpArith& fp) {
 IrType operand_type(const IrInfo& of, u32 index) { return of.operands[index] == 'C' ? IrType::C : IrType::I; }
 
 }  // namespace
+
+u32 FpArith::sources() const {
+  switch (kind) {
+    case FpKind::madd:
+    case FpKind::msub:
+    case FpKind::nmsub:
+    case FpKind::nmadd: return 3;
+    case FpKind::add:
+    case FpKind::sub:
+    case FpKind::mul:
+    case FpKind::div:
+    case FpKind::eq:
+    case FpKind::lt:
+    case FpKind::le: return 2;
+    default: return 1;
+  }
+}
 
 const IrInfo& info(Ir op) { return kInfo[static_cast<u8>(op)]; }
 

@@ -80,6 +80,8 @@ struct FpArith {
   }
   bool writes_x() const { return kind >= FpKind::to_i32 && kind <= FpKind::le; }
   bool reads_x() const { return kind >= FpKind::from_i32 && kind <= FpKind::from_u64; }
+  // How many of rs1, rs2 and rs3 it reads.
+  u32 sources() const;
 };
 
 struct Inst {

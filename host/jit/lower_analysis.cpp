@@ -47,20 +47,8 @@ void FunctionLowering::find_used() {
 
 Registers FunctionLowering::f_sources(const FpArith& fp) {
   Registers result = 1u << fp.rs1;
-  switch (fp.kind) {
-    case FpKind::madd:
-    case FpKind::msub:
-    case FpKind::nmsub:
-    case FpKind::nmadd: result |= 1u << fp.rs3; [[fallthrough]];
-    case FpKind::add:
-    case FpKind::sub:
-    case FpKind::mul:
-    case FpKind::div:
-    case FpKind::eq:
-    case FpKind::lt:
-    case FpKind::le: result |= 1u << fp.rs2; break;
-    default: break;
-  }
+  if (fp.sources() >= 2) result |= 1u << fp.rs2;
+  if (fp.sources() == 3) result |= 1u << fp.rs3;
   return result;
 }
 

@@ -362,8 +362,8 @@ static int open_loop(int backing) {
   for (unsigned attempt = 0; attempt < 8 && file < 0; attempt++) {
     int number = ioctl(control, LOOP_CTL_GET_FREE);
     if (number < 0) break;
-    // Not the node in /dev, from which nothing may be executed if it is mounted so.
-    const char* path = "/root/stress-loop";
+    // Where the program was started, not in /dev, from which nothing may be executed if it is mounted so.
+    const char* path = "stress-loop";
     unlink(path);
     if (mknod(path, S_IFBLK | 0600, makedev(7, (unsigned)number)) != 0) break;
     file = open(path, O_RDWR | O_CLOEXEC);
