@@ -106,6 +106,8 @@ export async function runInPage({ base, options, kernel, data, timeout }: Order)
     })();
     const exit = await Promise.race([machine.exited, new Promise<null>((resolve) => setTimeout(resolve, timeout, null))]);
     if (exit === null) throw new Error(`no end after ${timeout} ms: ${JSON.stringify(machine.stat())}`);
+    // Said here: an error loses its text on the way out of a page.
+    if (exit.error !== undefined) throw new Error(`${exit.error.code}: ${exit.error.message}`);
     let text = '';
     if (data !== null) {
       const blob = new Blob([machine.readMemory(data.address, data.length)]);

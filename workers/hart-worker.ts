@@ -7,7 +7,7 @@ import { crashReport } from './crash.ts';
 import { runHart } from './hart-loop.ts';
 import { hartWords } from './mail.ts';
 import { makeTurn, parentPort } from './platform.ts';
-import type { FromHart, HartStart, ToHart, ToTranslations } from './protocol.ts';
+import { kTranslationsReady, type FromHart, type HartStart, type ToHart, type ToTranslations } from './protocol.ts';
 import { Translations } from './translations.ts';
 
 const parent = parentPort<ToHart, FromHart>();
@@ -52,6 +52,7 @@ function start(message: HartStart): void {
         }
       };
       message.translations.onmessageerror = () => crash(new Error('translated code could not be read'));
+      message.translations.postMessage(kTranslationsReady);
     }
     const run = (budget: number) => exports.hw_hart_run(message.hart, budget);
     let running = false;

@@ -120,6 +120,9 @@ export type FromHart =
 export type ToClock = WorkerStart | { type: 'run' };
 export type FromClock = Extract<FromHart, { type: 'ready' | 'ended' | 'log' | 'error' }>;
 
+/** What a hart posts first over its `translations`. */
+export const kTranslationsReady = 'ready';
+
 /** `harts`: the other ends of their `translations`. */
 export type ToCompiler = WorkerStart & { harts: MessagePort[] };
 export type FromCompiler = Extract<FromHart, { type: 'log' | 'error' }>;
