@@ -267,10 +267,12 @@ HW_EXPORT(hw_hart_fallbacks) double hw_hart_fallbacks(u32 hart, u32 op) {
 HW_EXPORT(hw_op_name) const char* hw_op_name(u32 op) {
   return op < kOpCount ? info(static_cast<Op>(op)).name : nullptr;
 }
-// Which passes the compiler makes: bit 0 group_accesses, bit 1 delay_values, bit 2 narrow_words (jit/lower.h). For
-// tests.
+// Which passes the compiler makes, a bit for each in the order of jit::Passes. For tests.
 HW_EXPORT(hw_compiler_passes) void hw_compiler_passes(u32 passes) {
-  compiler_tier()->compiler().set_passes(passes & 1, passes & 2, passes & 4);
+  compiler_tier()->compiler().set_passes({.group_accesses = (passes & 1) != 0,
+                                          .delay_values = (passes & 2) != 0,
+                                          .narrow_words = (passes & 4) != 0,
+                                          .inline_calls = (passes & 8) != 0});
 }
 // How many bytes of emitted code are kept. For tests.
 HW_EXPORT(hw_compiler_budget) void hw_compiler_budget(u32 bytes) { compiler_tier()->registry().set_budget(bytes); }

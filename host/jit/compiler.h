@@ -18,6 +18,11 @@ struct CompilerOptions {
   u32 joined_regions = 1;
 };
 
+// The passes that can be left out, for tests.
+struct Passes {
+  bool group_accesses, delay_values, narrow_words, inline_calls;  // see Target and RegionLimits
+};
+
 class Compiler {
  public:
   Compiler(Registry& registry, GuestMemory& memory, const IsaOptions& isa, const Target& target,
@@ -29,11 +34,11 @@ class Compiler {
   u32 compile_next();
   // Of the module that compile_next() made last.
   const std::vector<u8>& bytes() const { return bytes_; }
-  // The passes that can be left out; for tests.
-  void set_passes(bool group_accesses, bool delay_values, bool narrow_words) {
-    target_.group_accesses = group_accesses;
-    target_.delay_values = delay_values;
-    target_.narrow_words = narrow_words;
+  void set_passes(const Passes& passes) {
+    options_.limits.inline_calls = passes.inline_calls;
+    target_.group_accesses = passes.group_accesses;
+    target_.delay_values = passes.delay_values;
+    target_.narrow_words = passes.narrow_words;
   }
   void set_fused_multiply_add(bool on) { target_.fused_multiply_add = on; }
 

@@ -110,6 +110,8 @@ class FunctionLowering {
   void check(const Block& block);
   void terminator(u32 n, const Block& block);
   const u32* function_at(i32 offset) const;
+  // The function's result is the address in `result_`.
+  void leave_for_result(Registers x, Registers f);
   // Leaves for the address in `result_`.
   void go(Registers x, Registers f, const u32* callee);
   // Calls what is at the address in `result_`; where the stack does not suffice, that address is the function's result:

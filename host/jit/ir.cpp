@@ -115,7 +115,8 @@ std::vector<u32> successors(const Block& block) {
       break;
     case Exit::jump: add(block.end.taken); break;
     case Exit::call:
-    case Exit::call_value: add(block.end.next); break;
+    case Exit::call_value:
+    case Exit::ret: add(block.end.next); break;
     default: break;
   }
   for (const u32 to : block.end.cases) add(to);

@@ -102,7 +102,7 @@ enum class Exit : u8 {
   call_value,  // of the code at the address `value`
   go,          // to the code at `target`, outside of the region
   go_value,    // to the code at the address `value`
-  ret,         // as go_value, by a return: the caller is expected there
+  ret,         // as go_value, by a return: the caller is expected there, or `next` if it is a block
   interpret,   // the instruction at `target` is the interpreter's
 };
 
@@ -113,7 +113,7 @@ struct Terminator {
   u32 value = kNoValue;
   u32 taken = kNoBlock, next = kNoBlock;  // blocks
   i32 target = 0;                         // window offset; may be outside of it
-  std::vector<u32> cases;                 // go_value: blocks that it was seen to go to
+  std::vector<u32> cases;                 // go_value, call_value: blocks that it was seen to go to
   bool cold = false;                      // go: control was never seen to go there
 };
 

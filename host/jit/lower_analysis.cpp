@@ -88,7 +88,8 @@ void FunctionLowering::find_dirty() {
       const Block& block = region_.blocks[b];
       const auto [x, f] = dirty_at_end(b);
       for (const u32 to : successors(block)) {
-        const Registers x_fresh = x_in_[to] | (calls(block) ? 0 : x), f_fresh = f_in_[to] | (calls(block) ? 0 : f);
+        const bool called = calls(block) && to == block.end.next;
+        const Registers x_fresh = x_in_[to] | (called ? 0 : x), f_fresh = f_in_[to] | (called ? 0 : f);
         changed |= x_fresh != x_in_[to] || f_fresh != f_in_[to];
         x_in_[to] = x_fresh;
         f_in_[to] = f_fresh;

@@ -135,10 +135,22 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
       break;
     case Exit::interpret: leave_at(end.target, 0); break;
     case Exit::ret:
-      spill(x, f);
-      store_budget();
+      if (end.next == kNoBlock) {
+        spill(x, f);
+        store_budget();
+        push(end.value);
+        code_.op(op::kReturn);
+        break;
+      }
       push(end.value);
-      code_.op(op::kReturn);
+      code_.tee(result_);
+      push_address(region_.blocks[end.next].offset);
+      code_.op(op::kI64Eq);
+      code_.hint(true);
+      code_.open(op::kIf);
+      follow_block(n, end.next);
+      code_.close();
+      leave_for_result(x, f);
       break;
     case Exit::go:
       if (end.cold) {
@@ -163,6 +175,15 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
       else
         push(end.value);
       code_.set(result_);
+      if (!end.cases.empty()) {
+        cases(n, end);
+        // That it goes elsewhere is unlikely. An engine is told so by a condition, which holds for every address but 0.
+        code_.get(result_);
+        code_.i64(0);
+        code_.op(op::kI64Ne);
+        code_.hint(false);
+        code_.open(op::kIf);
+      }
       spill(x, f);
       store_budget();
       call(callee);
@@ -180,9 +201,20 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
       reload(used_.x(), used_.f());
       HW_CHECK(checked_[end.next], "behind a call the budget is looked at");
       follow_block(n, end.next);
+      if (!end.cases.empty()) {
+        code_.close();
+        leave_for_result(x, f);
+      }
       break;
     }
   }
+}
+
+void FunctionLowering::leave_for_result(Registers x, Registers f) {
+  spill(x, f);
+  store_budget();
+  code_.get(result_);
+  code_.op(op::kReturn);
 }
 
 const u32* FunctionLowering::function_at(i32 offset) const {
@@ -222,6 +254,13 @@ void FunctionLowering::cases(u32 n, const Terminator& end) {
   for (const u32 to : end.cases) {
     low = std::min(low, region_.blocks[to].offset);
     high = std::max(high, region_.blocks[to].offset);
+  }
+  if (end.cases.size() == 1) {
+    code_.get(result_);
+    push_address(low);
+    code_.op(op::kI64Eq);
+    code_.br_if(label(n, graph_.edge(graph_.node(n).block, end.cases[0])));
+    return;
   }
   // Halfwords from the lowest one; whatever is no such place wraps to a large number or has bit 0 set.
   const u32 entries = static_cast<u32>(high - low) / 2 + 1;

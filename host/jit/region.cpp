@@ -16,13 +16,39 @@ struct Known {
   Flow flow;
 };
 
+// A way of calls from the region's entry to a function that is compiled into it. The first context is the region's own.
+struct Context {
+  u32 parent = 0;
+  i32 back = 0;      // where it returns to, in its parent
+  i32 function = 0;  // its first instruction
+  u32 depth = 0;
+  bool link_kept = false;  // the link register is still the call's where it returns
+  bool repeats = false;    // it is called in a loop
+};
+
+struct Place {
+  u32 context;
+  i32 offset;
+  auto operator<=>(const Place&) const = default;
+};
+
+// A function as a candidate for inlining.
+struct Callee {
+  u32 instructions = 0, blocks = 0;
+  bool link_kept = true, calls = false, returns = false;
+};
+
 class Discovery {
  public:
   Discovery(const Window& window, u32 entry, const IsaOptions& isa, const RegionLimits& limits, const SeenTargets& seen)
-      : window_(window), entry_(static_cast<i32>(entry)), isa_(isa), limits_(limits), seen_(seen) {}
+      : window_(window), entry_(static_cast<i32>(entry)), isa_(isa), limits_(limits), seen_(seen) {
+    contexts_.push_back({.function = entry_});
+  }
 
   Region run() {
-    explore();
+    explore({0, entry_});
+    // Whatever has room; calls that come in are considered after those that were there.
+    for (size_t i = 0; i < calls_.size() && limits_.inline_calls; i++) consider_call(calls_[i]);
     Region region;
     region.entry = static_cast<u32>(entry_);
     if (known_.empty()) return region;
@@ -48,34 +74,45 @@ class Discovery {
   // Where a direct transfer goes; may be outside of the window.
   static i32 target(i32 offset, const Known& insn) { return offset + insn.decoded.insn.imm; }
 
-  // Breadth first, so that what is near the entry is in when the limit is reached.
-  void explore() {
-    std::deque<i32> queue = {entry_};
-    leaders_.insert(entry_);
+  bool full() const { return known_.size() >= limits_.instructions || leaders_.size() >= limits_.blocks; }
+
+  // Breadth first, so that what is near the start is in when the limit is reached.
+  void explore(Place start) {
+    const u32 context = start.context;
+    std::deque<i32> queue = {start.offset};
+    leaders_.insert(start);
     const auto lead = [&](i32 offset) {
       if (!executed(offset)) return;
-      if (leaders_.insert(offset).second) queue.push_back(offset);
+      if (leaders_.insert({context, offset}).second) queue.push_back(offset);
     };
-    while (!queue.empty() && known_.size() < limits_.instructions && leaders_.size() < limits_.blocks) {
+    while (!queue.empty() && !full()) {
       i32 offset = queue.front();
       queue.pop_front();
-      while (!known_.contains(offset) && known_.size() < limits_.instructions) {
+      while (!known_.contains({context, offset}) && known_.size() < limits_.instructions) {
         const std::optional<Known> insn = read(offset);
         if (!insn || insn->flow == Flow::interpret) break;
-        known_.emplace(offset, *insn);
+        known_.emplace(Place{context, offset}, *insn);
         const i32 behind = offset + insn->decoded.length;
         if (insn->flow == Flow::next) {
           offset = behind;
-          if (leaders_.contains(offset)) break;
+          if (leaders_.contains({context, offset})) break;
           continue;
         }
-        if (insn->flow == Flow::branch || insn->flow == Flow::jump) lead(target(offset, *insn));
-        if (insn->flow == Flow::branch || insn->flow == Flow::call || insn->flow == Flow::call_value) lead(behind);
-        if (insn->flow == Flow::jump_value) {
-          for (const i32 to : cases_of(offset)) lead(to);
-        }
+        if (insn->flow == Flow::call || insn->flow == Flow::call_value) calls_.push_back({context, offset});
+        for_each_way(offset, *insn, lead);
         break;
       }
+    }
+  }
+
+  // Where control goes behind the last instruction of a block, in its function.
+  template <class Lead>
+  void for_each_way(i32 offset, const Known& insn, Lead&& lead) const {
+    if (insn.flow == Flow::branch || insn.flow == Flow::jump) lead(target(offset, insn));
+    if (insn.flow == Flow::branch || insn.flow == Flow::call || insn.flow == Flow::call_value)
+      lead(offset + insn.decoded.length);
+    if (insn.flow == Flow::jump_value) {
+      for (const i32 to : cases_of(offset)) lead(to);
     }
   }
 
@@ -93,78 +130,235 @@ class Discovery {
     return near;
   }
 
-  void build(Region& region) {
-    region_ = &region;
-    block_at(entry_);
-    // Blocks are made as they are met, so the entry is block 0.
-    for (u32 i = 0; i < region.blocks.size(); i++) fill(i);
+  // The function at `offset`, if it is one that may be compiled into its callers: small, returns by its link.
+  std::optional<Callee> callee_at(i32 offset) const {
+    Callee callee;
+    if (!executed(offset)) return std::nullopt;
+    std::set<i32> met, leaders = {offset};
+    std::vector<i32> left = {offset};
+    const auto lead = [&](i32 to) {
+      if (executed(to) && leaders.insert(to).second) left.push_back(to);
+    };
+    while (!left.empty()) {
+      i32 at = left.back();
+      left.pop_back();
+      while (met.insert(at).second) {
+        const std::optional<Known> insn = read(at);
+        if (!insn || insn->flow == Flow::interpret || met.size() > limits_.inlined_instructions) return std::nullopt;
+        const Insn& fields = insn->decoded.insn;
+        constexpr u32 kLink = 1;
+        if (info(insn->decoded.op).writes_x() && fields.rd == kLink) callee.link_kept = false;
+        if (insn->flow == Flow::call || insn->flow == Flow::call_value) callee.calls = true;
+        if (insn->flow == Flow::ret) {
+          if (fields.rs1 != kLink || fields.imm != 0) return std::nullopt;
+          callee.returns = true;
+        }
+        if (insn->flow != Flow::next) {
+          for_each_way(at, *insn, lead);
+          break;
+        }
+        at += insn->decoded.length;
+      }
+    }
+    callee.instructions = static_cast<u32>(met.size());
+    callee.blocks = static_cast<u32>(leaders.size());
+    if (!callee.returns) return std::nullopt;
+    return callee;
   }
 
-  u32 block_at(i32 offset) {
-    const auto [at, fresh] = numbers_.emplace(offset, static_cast<u32>(region_->blocks.size()));
-    if (fresh) region_->blocks.push_back({.offset = offset});
+  // Functions that were called through a pointer from anywhere, near the call.
+  std::vector<i32> functions_near(i32 call) const {
+    constexpr i32 kNear = 2048;
+    std::set<i32> result;
+    for (const u32 to : seen_) {
+      const i32 offset = static_cast<i32>(to);
+      if (std::abs(offset - call) <= kNear && begins_function(offset)) result.insert(offset);
+    }
+    return {result.begin(), result.end()};
+  }
+  // Whether nothing falls through to it: a return or a jump lies before it.
+  bool begins_function(i32 offset) const {
+    for (const i32 length : {2, 4}) {
+      const std::optional<Known> before = read(offset - length);
+      if (!before || before->decoded.length != length) continue;
+      if (before->flow == Flow::ret || before->flow == Flow::jump || before->flow == Flow::jump_value) return true;
+    }
+    return false;
+  }
+
+  void consider_call(Place call) {
+    const Known& insn = known_.at(call);
+    constexpr u32 kLink = 1;
+    if (insn.decoded.insn.rd != kLink || !repeats(call)) return;
+    if (insn.flow == Flow::call) {
+      const i32 function = target(call.offset, insn);
+      if (const std::optional<Callee> callee = callee_at(function);
+          callee && may_inline(call.context, function, *callee))
+        inline_call(call, function, *callee);
+      return;
+    }
+    constexpr u32 kSmall = 16;
+    constexpr size_t kMost = 8;
+    for (const i32 function : functions_near(call.offset)) {
+      const std::optional<Callee> callee = callee_at(function);
+      if (!callee || !callee->link_kept || callee->instructions > kSmall || inlined_[call].size() >= kMost) continue;
+      if (may_inline(call.context, function, *callee)) inline_call(call, function, *callee);
+    }
+  }
+  // Whether the call lies in a loop of the region, or calls a function that it is itself part of. Elsewhere inlining
+  // costs the engine's compiler more time than it gives.
+  bool repeats(Place call) const {
+    for (u32 at = call.context; at != 0; at = contexts_[at].parent) {
+      if (contexts_[at].repeats) return true;
+    }
+    const Known& insn = known_.at(call);
+    if (insn.flow == Flow::call) {
+      const i32 function = target(call.offset, insn);
+      for (u32 at = call.context;; at = contexts_[at].parent) {
+        if (contexts_[at].function == function) return true;
+        if (at == 0) break;
+      }
+    }
+    std::set<i32> met;
+    std::vector<i32> left = {call.offset + insn.decoded.length};
+    while (!left.empty()) {
+      i32 at = left.back();
+      left.pop_back();
+      while (met.insert(at).second) {
+        const auto found = known_.find({call.context, at});
+        if (found == known_.end()) break;
+        if (at == call.offset) return true;
+        if (found->second.flow != Flow::next) {
+          for_each_way(at, found->second, [&](i32 to) { left.push_back(to); });
+          break;
+        }
+        at += found->second.decoded.length;
+      }
+    }
+    return false;
+  }
+  bool may_inline(u32 context, i32 function, const Callee& callee) const {
+    constexpr u32 kDeepest = 3, kRecursions = 2;
+    if (contexts_[context].depth >= kDeepest) return false;
+    if (known_.size() + callee.instructions > limits_.instructions || leaders_.size() + callee.blocks > limits_.blocks)
+      return false;
+    u32 recursions = 0;
+    for (u32 at = context;; at = contexts_[at].parent) {
+      if (contexts_[at].function == function) recursions++;
+      if (at == 0) return recursions <= kRecursions;
+    }
+  }
+  void inline_call(Place call, i32 function, const Callee& callee) {
+    const u32 context = static_cast<u32>(contexts_.size());
+    contexts_.push_back({.parent = call.context,
+                         .back = call.offset + known_.at(call).decoded.length,
+                         .function = function,
+                         .depth = contexts_[call.context].depth + 1,
+                         .link_kept = callee.link_kept,
+                         .repeats = true});
+    inlined_[call].push_back(context);
+    explore({context, function});
+  }
+
+  void build(Region& region) {
+    region_ = &region;
+    block_at({0, entry_});
+    // Blocks are made as they are met, so the entry is block 0.
+    for (u32 i = 0; i < places_.size(); i++) fill(i);
+  }
+
+  u32 block_at(Place place) {
+    const auto [at, fresh] = numbers_.emplace(place, static_cast<u32>(places_.size()));
+    if (fresh) {
+      region_->blocks.push_back({.offset = place.offset});
+      places_.push_back(place);
+    }
     return at->second;
   }
 
   void fill(u32 number) {
-    const i32 start = region_->blocks[number].offset;
-    i32 offset = start;
+    const Place start = places_[number];
+    Place place = start;
     std::vector<GuestInsn> guest;
     Terminator end;
     for (;;) {
-      const auto found = known_.find(offset);
-      if (found == known_.end() || (offset != start && leaders_.contains(offset))) {
+      const auto found = known_.find(place);
+      if (found == known_.end() || (place != start && leaders_.contains(place))) {
         if (found != known_.end()) {
           end.kind = Exit::jump;
-          end.taken = block_at(offset);
+          end.taken = block_at(place);
         } else {
-          end.target = offset;
-          const std::optional<Known> insn = read(offset);
+          end.target = place.offset;
+          const std::optional<Known> insn = read(place.offset);
           end.kind = insn && insn->flow == Flow::interpret ? Exit::interpret : Exit::go;
-          end.cold = end.kind == Exit::go && !executed(offset);
+          end.cold = end.kind == Exit::go && !executed(place.offset);
         }
         break;
       }
       const Known& insn = found->second;
-      guest.push_back({offset, insn.bits, insn.decoded.length, static_cast<u16>(insn.decoded.op)});
-      const i32 behind = offset + insn.decoded.length;
-      if (insn.flow == Flow::next) {
-        offset = behind;
-        continue;
+      guest.push_back({place.offset, insn.bits, insn.decoded.length, static_cast<u16>(insn.decoded.op)});
+      if (insn.flow != Flow::next) {
+        finish(end, place, insn);
+        break;
       }
-      const i32 to = target(offset, insn);
-      switch (insn.flow) {
-        case Flow::branch:
-          end.kind = Exit::branch;
-          end.taken = block_at(to);
-          end.next = block_at(behind);
-          break;
-        case Flow::jump:
-          end.kind = Exit::jump;
-          end.taken = block_at(to);
-          break;
-        case Flow::call:
-          end.kind = Exit::call;
-          end.target = to;
-          end.next = block_at(behind);
-          break;
-        case Flow::jump_value:
-          end.kind = Exit::go_value;
-          for (const i32 seen : cases_of(offset)) {
-            if (known_.contains(seen)) end.cases.push_back(block_at(seen));
-          }
-          break;
-        case Flow::call_value:
-          end.kind = Exit::call_value;
-          end.next = block_at(behind);
-          break;
-        case Flow::ret: end.kind = Exit::ret; break;
-        default: break;
-      }
-      break;
+      place.offset += insn.decoded.length;
     }
     region_->blocks[number].guest = std::move(guest);
     region_->blocks[number].end = std::move(end);
+  }
+
+  void finish(Terminator& end, Place last, const Known& insn) {
+    const u32 context = last.context;
+    const i32 to = target(last.offset, insn);
+    const i32 behind = last.offset + insn.decoded.length;
+    const auto inlined = inlined_.find(last);
+    switch (insn.flow) {
+      case Flow::branch:
+        end.kind = Exit::branch;
+        end.taken = block_at({context, to});
+        end.next = block_at({context, behind});
+        break;
+      case Flow::jump:
+        end.kind = Exit::jump;
+        end.taken = block_at({context, to});
+        break;
+      case Flow::call:
+        if (inlined != inlined_.end()) {
+          end.kind = Exit::jump;
+          end.taken = block_at({inlined->second[0], to});
+          break;
+        }
+        end.kind = Exit::call;
+        end.target = to;
+        end.next = block_at({context, behind});
+        break;
+      case Flow::jump_value:
+        end.kind = Exit::go_value;
+        for (const i32 seen : cases_of(last.offset)) {
+          if (known_.contains({context, seen})) end.cases.push_back(block_at({context, seen}));
+        }
+        break;
+      case Flow::call_value:
+        end.kind = Exit::call_value;
+        end.next = block_at({context, behind});
+        if (inlined == inlined_.end()) break;
+        for (const u32 callee : inlined->second) end.cases.push_back(block_at({callee, contexts_[callee].function}));
+        break;
+      case Flow::ret: {
+        const Context& of = contexts_[context];
+        end.kind = Exit::ret;
+        if (context == 0) break;
+        const u32 back = block_at({of.parent, of.back});
+        if (of.link_kept) {
+          end.kind = Exit::jump;
+          end.taken = back;
+        } else {
+          end.next = back;
+        }
+        break;
+      }
+      default: break;
+    }
   }
 
   const Window& window_;
@@ -172,9 +366,13 @@ class Discovery {
   const IsaOptions& isa_;
   const RegionLimits& limits_;
   const SeenTargets& seen_;
-  std::map<i32, Known> known_;
-  std::set<i32> leaders_;
-  std::map<i32, u32> numbers_;
+  std::vector<Context> contexts_;
+  std::map<Place, Known> known_;
+  std::set<Place> leaders_;
+  std::vector<Place> calls_;                   // by the time they were met
+  std::map<Place, std::vector<u32>> inlined_;  // contexts of a call's callees
+  std::map<Place, u32> numbers_;
+  std::vector<Place> places_;  // of the region's blocks
   Region* region_ = nullptr;
 };
 

@@ -2,6 +2,10 @@
 // Region discovery: which guest instructions are compiled together. From an entry, control is followed through branches
 // and direct jumps, and past calls to their return points, until it leaves the window or the region is large enough.
 // What lies beyond is reached by leaving the region.
+//
+// Small functions are compiled into those that call them, as far as there is room: a call of our own costs registers
+// that go through memory twice. A block then belongs to a call site, and an instruction may be in several blocks. Where
+// nothing in such a function writes the link register, its returns are jumps; else they compare.
 #pragma once
 
 #include "isa/isa.h"
@@ -13,6 +17,8 @@ namespace hartwood::jit {
 struct RegionLimits {
   u32 instructions = 400;  // TurboFan's time grows faster than a function's size
   u32 blocks = 200;
+  bool inline_calls = true;
+  u32 inlined_instructions = 40;  // of one call
 };
 
 // How an instruction passes control on.

@@ -113,6 +113,98 @@ TEST(JitRegion, AddressesAreRelativeToTheCode) {
             "  call 0x500c b1\n");
 }
 
+// A loop that calls what lies behind it.
+std::vector<u32> calls_in_a_loop(std::vector<u32> function) {
+  std::vector<u32> words = {
+      encode_jump(Op::jal, ra, 16),
+      encode_i(Op::addi, a0, a0, -1),
+      encode_branch(Op::bne, a0, zero, -8),
+      encode_plain(Op::ecall),
+  };
+  words.insert(words.end(), function.begin(), function.end());
+  return words;
+}
+u32 count(const Region& region, Exit kind) {
+  u32 result = 0;
+  for (const Block& block : region.blocks) result += block.end.kind == kind ? 1 : 0;
+  return result;
+}
+
+TEST(JitRegion, AFunctionThatIsCalledInALoopIsCompiledIntoIt) {
+  const std::vector<u32> words = calls_in_a_loop({encode_i(Op::addi, a1, a1, 1), kReturn});
+  const Region region = region_of(words);
+  EXPECT_EQ(count(region, Exit::call), 0u);
+  EXPECT_EQ(count(region, Exit::ret), 0u) << "its return is a jump, as its link register is never written";
+  EXPECT_EQ(region.instructions(), 5u);
+  RegionLimits apart;
+  apart.inline_calls = false;
+  EXPECT_EQ(count(region_of(words, apart), Exit::call), 1u);
+  RegionLimits small;
+  small.instructions = 4;
+  EXPECT_EQ(count(region_of(words, small), Exit::call), 1u);
+  small = {};
+  small.inlined_instructions = 1;
+  EXPECT_EQ(count(region_of(words, small), Exit::call), 1u);
+}
+
+TEST(JitRegion, AnInlinedReturnComparesWhereTheLinkRegisterMayHaveChanged) {
+  const Region region = region_of(calls_in_a_loop({encode_load(Op::ld, ra, 8, sp), kReturn}));
+  EXPECT_EQ(count(region, Exit::call), 0u);
+  ASSERT_EQ(count(region, Exit::ret), 1u);
+  for (const Block& block : region.blocks) {
+    if (block.end.kind != Exit::ret) continue;
+    ASSERT_NE(block.end.next, kNoBlock);
+    EXPECT_EQ(region.blocks[block.end.next].offset, static_cast<i32>(kEntry + 4));
+  }
+}
+
+TEST(JitRegion, WhatReturnsByAnotherRegisterOrTrapsIsCalled) {
+  EXPECT_EQ(count(region_of(calls_in_a_loop({encode_i(Op::jalr, zero, t0, 0)})), Exit::call), 1u);
+  EXPECT_EQ(count(region_of(calls_in_a_loop({encode_i(Op::jalr, zero, ra, 4)})), Exit::call), 1u);
+  EXPECT_EQ(count(region_of(calls_in_a_loop({encode_plain(Op::ecall), kReturn})), Exit::call), 1u);
+  EXPECT_EQ(count(region_of(calls_in_a_loop({encode_jump(Op::jal, zero, 0)})), Exit::call), 1u) << "never returns";
+}
+
+TEST(JitRegion, ACallThatDoesNotRepeatStaysACall) {
+  const Region region = region_of({encode_jump(Op::jal, ra, 8), kReturn, encode_i(Op::addi, a1, a1, 1), kReturn});
+  EXPECT_EQ(count(region, Exit::call), 1u);
+}
+
+TEST(JitRegion, RecursionIsInlinedToALimitedDepth) {
+  const Region region = region_of({
+      encode_branch(Op::bne, a0, zero, 8),
+      kReturn,
+      encode_i(Op::addi, a0, a0, -1),
+      encode_jump(Op::jal, ra, -12),
+      encode_i(Op::addi, a1, a1, 1),
+      kReturn,
+  });
+  EXPECT_EQ(count(region, Exit::call), 1u) << "of the innermost one";
+  EXPECT_GT(region.instructions(), 6u);
+  EXPECT_LE(region.instructions(), 6u * 4);
+}
+
+TEST(JitRegion, CallsThroughPointersGoToFunctionsThatWereCalled) {
+  const std::vector<u32> words = {
+      encode_i(Op::jalr, ra, a2, 0),
+      encode_i(Op::addi, a0, a0, -1),
+      encode_branch(Op::bne, a0, zero, -8),
+      kReturn,
+      encode_i(Op::addi, a1, a1, 1),
+      kReturn,  // begins behind a return
+      encode_i(Op::addi, a1, a1, 2),
+      encode_i(Op::addi, a1, a1, 3),
+      kReturn,
+  };
+  EXPECT_TRUE(region_of(words).blocks[0].end.cases.empty());
+  const Region region = region_of(words, {}, {kEntry + 16, kEntry + 24, kEntry + 28});
+  const Terminator& end = region.blocks[0].end;
+  EXPECT_EQ(end.kind, Exit::call_value);
+  ASSERT_EQ(end.cases.size(), 2u) << "what lies in the middle of a function is none";
+  EXPECT_EQ(region.blocks[end.cases[0]].offset, static_cast<i32>(kEntry + 16));
+  EXPECT_EQ(region.blocks[end.cases[1]].offset, static_cast<i32>(kEntry + 24));
+}
+
 TEST(JitRegion, WhatTrapsIsTheInterpretersAndEndsTheRegion) {
   const Region region = region_of({encode_i(Op::addi, a0, a0, 1), encode_plain(Op::ecall), kReturn});
   ASSERT_EQ(region.blocks.size(), 1u);
