@@ -42,17 +42,20 @@ function symbol(elf, name) {
   throw new Error(`no symbol ${name}`);
 }
 
+const inlineCalls = 1 << 3; // of hw_compiler_passes
 const engines = [
   ['interpreted', {}, 1000],
   ['compiled', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 1000],
+  ['compiled, every call a call', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 1000, ~inlineCalls],
   ['compiled in short slices', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 61],
   ['compiled eagerly', { compiler: true, compiler_eager: true }, 211],
 ];
 const mostInstructions = 2e8;
 
 /** One run. `prepare(machine, elf)` hooks into it and may return a function that is called between the machine's slices. */
-function execute(elf, engine, slice, prepare) {
+function execute(elf, engine, slice, passes, prepare) {
   const machine = new SyncMachine({ harts: 1, memory: 64, firmware: 'none', clock: 'virtual', ...engine }, { kernel: elf });
+  if (passes !== undefined) machine.exports.hw_compiler_passes(passes);
   const between = prepare?.(machine, elf);
   while (machine.run(slice)) {
     between?.();
@@ -66,9 +69,9 @@ function runCase(name, { source, define, share, prepare, look }) {
   test(name, async (t) => {
     const elf = build(source, define);
     let first;
-    for (const [kind, engine, slice] of engines) {
+    for (const [kind, engine, slice, passes] of engines) {
       await t.test(kind, (t) => {
-        const result = execute(elf, engine, slice, prepare);
+        const result = execute(elf, engine, slice, passes, prepare);
         assert.equal(result.power, 4, 'it ends by itself');
         assert.equal(result.code, 0, `the program says ${result.code}`);
         if (kind === 'interpreted') {
