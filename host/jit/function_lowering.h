@@ -117,7 +117,8 @@ class FunctionLowering {
   // Calls what is at the address in `result_`; where the stack does not suffice, that address is the function's result:
   // the dispatcher goes on there with an empty stack.
   void call(const u32* callee);
-  // An indirect jump whose address, in `result_`, is one of the places where it was seen to go.
+  // An indirect jump or call whose address, in `result_`, may be one of the places where it was seen to go; where it is
+  // none of them, what is emitted behind this goes on.
   void cases(u32 n, const Terminator& end);
 
   // ---- values

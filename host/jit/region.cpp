@@ -16,6 +16,9 @@ struct Known {
   Flow flow;
 };
 
+// The register of calls that may be inlined. The other one that conventions know, t0, is for routines that are none.
+constexpr u32 kLink = 1;
+
 // A way of calls from the region's entry to a function that is compiled into it. The first context is the region's own.
 struct Context {
   u32 parent = 0;
@@ -23,7 +26,6 @@ struct Context {
   i32 function = 0;  // its first instruction
   u32 depth = 0;
   bool link_kept = false;  // the link register is still the call's where it returns
-  bool repeats = false;    // it is called in a loop
 };
 
 struct Place {
@@ -35,7 +37,7 @@ struct Place {
 // A function as a candidate for inlining.
 struct Callee {
   u32 instructions = 0, blocks = 0;
-  bool link_kept = true, calls = false, returns = false;
+  bool link_kept = true, returns = false;
 };
 
 class Discovery {
@@ -116,17 +118,23 @@ class Discovery {
     }
   }
 
-  // The nearest ones, in order.
-  std::vector<i32> cases_of(i32 jump) const {
+  // Places near an indirect jump or call where control was seen to go, the nearest first.
+  std::vector<i32> seen_near(i32 from) const {
     constexpr i32 kNear = 2048;
-    constexpr size_t kMost = 64;
     std::vector<i32> near;
     for (const u32 to : seen_) {
-      if (std::abs(static_cast<i32>(to) - jump) <= kNear) near.push_back(static_cast<i32>(to));
+      if (std::abs(static_cast<i32>(to) - from) <= kNear) near.push_back(static_cast<i32>(to));
     }
-    std::sort(near.begin(), near.end(), [&](i32 a, i32 b) { return std::abs(a - jump) < std::abs(b - jump); });
+    std::ranges::sort(near, {}, [&](i32 to) { return std::pair(std::abs(to - from), to); });
+    near.erase(std::ranges::unique(near).begin(), near.end());
+    return near;
+  }
+  // In order of their addresses.
+  std::vector<i32> cases_of(i32 jump) const {
+    constexpr size_t kMost = 64;
+    std::vector<i32> near = seen_near(jump);
     if (near.size() > kMost) near.resize(kMost);
-    std::sort(near.begin(), near.end());
+    std::ranges::sort(near);
     return near;
   }
 
@@ -146,9 +154,7 @@ class Discovery {
         const std::optional<Known> insn = read(at);
         if (!insn || insn->flow == Flow::interpret || met.size() > limits_.inlined_instructions) return std::nullopt;
         const Insn& fields = insn->decoded.insn;
-        constexpr u32 kLink = 1;
         if (info(insn->decoded.op).writes_x() && fields.rd == kLink) callee.link_kept = false;
-        if (insn->flow == Flow::call || insn->flow == Flow::call_value) callee.calls = true;
         if (insn->flow == Flow::ret) {
           if (fields.rs1 != kLink || fields.imm != 0) return std::nullopt;
           callee.returns = true;
@@ -166,16 +172,6 @@ class Discovery {
     return callee;
   }
 
-  // Functions that were called through a pointer from anywhere, near the call.
-  std::vector<i32> functions_near(i32 call) const {
-    constexpr i32 kNear = 2048;
-    std::set<i32> result;
-    for (const u32 to : seen_) {
-      const i32 offset = static_cast<i32>(to);
-      if (std::abs(offset - call) <= kNear && begins_function(offset)) result.insert(offset);
-    }
-    return {result.begin(), result.end()};
-  }
   // Whether nothing falls through to it: a return or a jump lies before it.
   bool begins_function(i32 offset) const {
     for (const i32 length : {2, 4}) {
@@ -188,7 +184,6 @@ class Discovery {
 
   void consider_call(Place call) {
     const Known& insn = known_.at(call);
-    constexpr u32 kLink = 1;
     if (insn.decoded.insn.rd != kLink || !repeats(call)) return;
     if (insn.flow == Flow::call) {
       const i32 function = target(call.offset, insn);
@@ -198,34 +193,30 @@ class Discovery {
       return;
     }
     constexpr u32 kSmall = 16;
-    constexpr size_t kMost = 8;
-    for (const i32 function : functions_near(call.offset)) {
+    size_t left = 8;
+    for (const i32 function : seen_near(call.offset)) {
+      if (left == 0) break;
+      if (!begins_function(function)) continue;
       const std::optional<Callee> callee = callee_at(function);
-      if (!callee || !callee->link_kept || callee->instructions > kSmall || inlined_[call].size() >= kMost) continue;
-      if (may_inline(call.context, function, *callee)) inline_call(call, function, *callee);
+      if (!callee || !callee->link_kept || callee->instructions > kSmall) continue;
+      if (!may_inline(call.context, function, *callee)) continue;
+      inline_call(call, function, *callee);
+      left--;
     }
   }
-  // Whether the call lies in a loop of the region, or calls a function that it is itself part of. Elsewhere inlining
-  // costs the engine's compiler more time than it gives.
+  // Whether the call lies in a loop of the region, or in what was compiled into one, or calls the region's own entry.
+  // Elsewhere inlining costs the engine's compiler more time than it gives.
   bool repeats(Place call) const {
-    for (u32 at = call.context; at != 0; at = contexts_[at].parent) {
-      if (contexts_[at].repeats) return true;
-    }
+    if (call.context != 0) return true;
     const Known& insn = known_.at(call);
-    if (insn.flow == Flow::call) {
-      const i32 function = target(call.offset, insn);
-      for (u32 at = call.context;; at = contexts_[at].parent) {
-        if (contexts_[at].function == function) return true;
-        if (at == 0) break;
-      }
-    }
+    if (insn.flow == Flow::call && target(call.offset, insn) == entry_) return true;
     std::set<i32> met;
     std::vector<i32> left = {call.offset + insn.decoded.length};
     while (!left.empty()) {
       i32 at = left.back();
       left.pop_back();
       while (met.insert(at).second) {
-        const auto found = known_.find({call.context, at});
+        const auto found = known_.find({0, at});
         if (found == known_.end()) break;
         if (at == call.offset) return true;
         if (found->second.flow != Flow::next) {
@@ -254,8 +245,7 @@ class Discovery {
                          .back = call.offset + known_.at(call).decoded.length,
                          .function = function,
                          .depth = contexts_[call.context].depth + 1,
-                         .link_kept = callee.link_kept,
-                         .repeats = true});
+                         .link_kept = callee.link_kept});
     inlined_[call].push_back(context);
     explore({context, function});
   }

@@ -3,9 +3,10 @@
 // and direct jumps, and past calls to their return points, until it leaves the window or the region is large enough.
 // What lies beyond is reached by leaving the region.
 //
-// Small functions are compiled into those that call them, as far as there is room: a call of our own costs registers
-// that go through memory twice. A block then belongs to a call site, and an instruction may be in several blocks. Where
-// nothing in such a function writes the link register, its returns are jumps; else they compare.
+// Small functions are compiled into the loops that call them and into themselves, as far as there is room: a call of
+// our own costs registers that go through memory twice. A block then belongs to a call site, and an instruction may be
+// in several blocks. Where nothing in such a function writes the link register, its returns are jumps; else they
+// compare.
 #pragma once
 
 #include "isa/isa.h"

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "jit/flow_graph.h"
 #include "jit/lower.h"
 #include "support/asm.h"
@@ -203,6 +205,26 @@ TEST(JitRegion, CallsThroughPointersGoToFunctionsThatWereCalled) {
   ASSERT_EQ(end.cases.size(), 2u) << "what lies in the middle of a function is none";
   EXPECT_EQ(region.blocks[end.cases[0]].offset, static_cast<i32>(kEntry + 16));
   EXPECT_EQ(region.blocks[end.cases[1]].offset, static_cast<i32>(kEntry + 24));
+}
+
+TEST(JitRegion, OfManyFunctionsBehindPointersTheNearestAreInlined) {
+  std::vector<u32> words;
+  SeenTargets seen;
+  const auto functions = [&](u32 count) {
+    for (u32 i = 0; i < count; i++) {
+      seen.push_back(kEntry + 4 * static_cast<u32>(words.size()));
+      words.insert(words.end(), {encode_i(Op::addi, a1, a1, 1), kReturn});
+    }
+  };
+  // The loop comes first, as the region begins there; the farthest are seen first.
+  words = {encode_i(Op::jalr, ra, a2, 0), encode_i(Op::addi, a0, a0, -1), encode_branch(Op::bne, a0, zero, -8),
+           kReturn};
+  functions(12);
+  std::ranges::reverse(seen);
+  const Region region = region_of(words, {}, seen);
+  const Terminator& end = region.blocks[0].end;
+  ASSERT_EQ(end.cases.size(), 8u);
+  for (u32 i = 0; i < 8; i++) EXPECT_EQ(region.blocks[end.cases[i]].offset, static_cast<i32>(kEntry + 16 + 8 * i));
 }
 
 TEST(JitRegion, WhatTrapsIsTheInterpretersAndEndsTheRegion) {
