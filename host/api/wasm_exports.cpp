@@ -267,13 +267,8 @@ HW_EXPORT(hw_hart_fallbacks) double hw_hart_fallbacks(u32 hart, u32 op) {
 HW_EXPORT(hw_op_name) const char* hw_op_name(u32 op) {
   return op < kOpCount ? info(static_cast<Op>(op)).name : nullptr;
 }
-// Which passes the compiler makes, a bit for each in the order of jit::Passes. For tests.
-HW_EXPORT(hw_compiler_passes) void hw_compiler_passes(u32 passes) {
-  compiler_tier()->compiler().set_passes({.group_accesses = (passes & 1) != 0,
-                                          .delay_values = (passes & 2) != 0,
-                                          .narrow_words = (passes & 4) != 0,
-                                          .inline_calls = (passes & 8) != 0});
-}
+// Which passes the compiler makes: jit::Pass. For tests.
+HW_EXPORT(hw_compiler_passes) void hw_compiler_passes(u32 passes) { compiler_tier()->compiler().set_passes(passes); }
 // How many bytes of emitted code are kept. For tests.
 HW_EXPORT(hw_compiler_budget) void hw_compiler_budget(u32 bytes) { compiler_tier()->registry().set_budget(bytes); }
 static Hart& hart_of(u8* state) {
@@ -282,6 +277,10 @@ static Hart& hart_of(u8* state) {
 // Called by emitted code only. Hart::execute_for_translated.
 HW_EXPORT(hw_jit_execute) u32 hw_jit_execute(u8* state, u64 slot, u32 bits, u64 pc, u32 budget) {
   return hart_of(state).execute_for_translated(std::bit_cast<Insn>(slot), bits, pc, budget);
+}
+// The same: Hart::execute_system_for_translated.
+HW_EXPORT(hw_jit_system) u64 hw_jit_system(u8* state, u64 slot, u32 bits, u64 pc) {
+  return hart_of(state).execute_system_for_translated(std::bit_cast<Insn>(slot), bits, pc);
 }
 // The same: Hart::execute_accesses_for_translated; `run`: AccessRun, packed.
 HW_EXPORT(hw_jit_accesses) u32 hw_jit_accesses(u8* state, u64 pc, u32 run, u32 registers, u32 budget) {

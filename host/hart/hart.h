@@ -127,6 +127,9 @@ class Hart final : public FenceTarget {
   // were done: their bytes, less their number shifted by kNotDoneShift. Code that is no longer what was compiled ends
   // it too.
   u32 execute_accesses_for_translated(const AccessRun& run, u64 pc, u32 budget);
+  // The same for an instruction behind which compiled code ends: one that traps, returns from a trap, fences or sleeps.
+  // window.budget: instructions left behind it. Returns where the hart goes on, plus 1.
+  u64 execute_system_for_translated(const Insn& insn, u32 bits, u64 pc);
   void refresh_fp_window();
   // How often compiled code was left because the interpreter had to execute an instruction of this kind (its address
   // was not in the TLB, it traps, or it is not compiled); Op::none: one that had not been decoded, or lies in two
@@ -266,8 +269,8 @@ class Hart final : public FenceTarget {
   u8 heat_[kHeatCells];
   std::bitset<kHeatCells> hot_;  // cells of places that compiled code begins at: it is asked for there at each jump
   u8& heat_of(const u8* slot) { return heat_[(reinterpret_cast<uintptr_t>(slot) >> 3) & (kHeatCells - 1)]; }
-  // Returns as TranslatedCode::enter does.
-  u64 enter_translated(u64 pc, u32 budget, u8& heat);
+  // As TranslatedCode::enter.
+  bool enter_translated(u64& pc, u32 budget, u8& heat);
 
   u64 fallbacks_[kOpCount] = {};
   Trap trap_;

@@ -45,6 +45,8 @@ class TranslatedCode {
     // TLB tables of the current translation context: addresses.
     u32 read_table = 0, write_table = 0;
     Hart* hart = nullptr;
+    // Set by the hart: where control went does not come from compiled code alone, and may be in another context.
+    bool moved = false;
   };
   // Emitted code names the place where it leaves a region by one word: a distance in bytes, and from this bit on the
   // instructions of the block that did not happen. A run of accesses returns a difference of two such words, or
@@ -52,10 +54,10 @@ class TranslatedCode {
   static constexpr u32 kNotDoneShift = 18;
   static constexpr u32 kAllDone = 1;
   // The interpreter is about to execute at `pc`, which lies in RAM page `page`, and has often been there. Executes
-  // compiled code from there as far as there is any, with window.budget counted down; returns the pc to go on at, plus
-  // 1 if an instruction must be interpreted there first. `pc` itself: there is no code. `jumps`: to the place, since
-  // this was asked there last.
-  virtual u64 enter(u64 pc, u64 page, u32 jumps) = 0;
+  // compiled code from there as far as there is any, with window.budget counted down; `pc` becomes where to go on, plus
+  // 1 if an instruction must be interpreted there first. False: there is no code, and nothing has happened. `jumps`: to
+  // the place, since this was asked there last.
+  virtual bool enter(u64& pc, u64 page, u32 jumps) = 0;
   // FENCE.I; and fences of address translation: everything, what is not global of an ASID, or what maps one address.
   virtual void fence_code() = 0;
   virtual void fence_all() = 0;

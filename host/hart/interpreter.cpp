@@ -306,9 +306,10 @@ enter_page:
     pc = c.pc();
   hot : {
     // The place may be one where compiled code begins.
-    const u64 to = enter_translated(pc, c.budget, heat_of(c.slot));
+    u64 to = pc;
+    const bool entered = enter_translated(to, c.budget, heat_of(c.slot));
     c.budget = static_cast<u32>(window_.budget);
-    if (to != pc) {
+    if (entered) {
       pc = to & ~u64{1};
       if (leave_ || c.budget == 0) goto out;
       if ((to & 1) == 0) goto enter_page;

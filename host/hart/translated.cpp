@@ -63,6 +63,24 @@ u32 Hart::execute_for_translated(const Insn& insn, u32 bits, u64 pc, u32 budget)
   return 0;
 }
 
+u64 Hart::execute_system_for_translated(const Insn& insn, u32 bits, u64 pc) {
+  sync_retired(static_cast<u32>(window_.budget) + 1);
+  const u32 length = instruction_length(static_cast<u16>(bits));
+  u64 target = 0;
+  switch (execute(insn, pc, length, bits, target)) {
+    case Flow::next: target = pc + length; break;
+    case Flow::leave:
+    case Flow::jump: break;
+    case Flow::trap:
+      take_trap(pc);
+      target = state_.pc;
+      break;
+  }
+  window_.moved = true;
+  refresh_fp_window();
+  return target | 1;
+}
+
 u32 Hart::execute_accesses_for_translated(const AccessRun& run, u64 pc, u32 budget) {
   u32 done = 0, bytes = 0;
   bool leave = leave_;
@@ -97,16 +115,16 @@ u32 Hart::execute_accesses_for_translated(const AccessRun& run, u64 pc, u32 budg
 }
 
 // Out of the fast loop, so that it calls one function only.
-u64 Hart::enter_translated(u64 pc, u32 budget, u8& heat) {
+bool Hart::enter_translated(u64& pc, u32 budget, u8& heat) {
   heat = visits_;
   window_.budget = static_cast<i32>(budget);
-  if (translated_ == nullptr) return pc;
+  if (translated_ == nullptr) return false;
   refresh_fp_window();
   const size_t cell = static_cast<size_t>(&heat - heat_);
-  const u64 to = translated_->enter(pc, loop_.page->page, hot_[cell] ? 1 : visits_);
-  hot_[cell] = to != pc;
-  if (to != pc) heat = 1;
-  return to;
+  const bool entered = translated_->enter(pc, loop_.page->page, hot_[cell] ? 1 : visits_);
+  hot_[cell] = entered;
+  if (entered) heat = 1;
+  return entered;
 }
 
 }  // namespace hartwood

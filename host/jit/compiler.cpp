@@ -7,7 +7,7 @@
 namespace hartwood::jit {
 
 std::vector<Region> gather_regions(const Window& window, std::vector<u32> wanted, const IsaOptions& isa,
-                                   const CompilerOptions& options, bool fused_multiply_add, const SeenTargets& seen) {
+                                   const CompilerOptions& options, const SeenTargets& seen) {
   std::vector<Region> regions;
   u32 instructions = 0;
   for (size_t i = 0; i < wanted.size() && regions.size() < options.module_regions; i++) {
@@ -29,10 +29,21 @@ std::vector<Region> gather_regions(const Window& window, std::vector<u32> wanted
       if (std::find(wanted.begin(), wanted.end(), static_cast<u32>(target)) == wanted.end())
         wanted.push_back(static_cast<u32>(target));
     }
-    lift(region, isa, fused_multiply_add);
+    lift(region, isa, options.lift);
     regions.push_back(std::move(region));
   }
   return regions;
+}
+
+void Compiler::set_passes(u32 passes) {
+  const auto has = [&](Pass pass) { return (passes & pass) != 0; };
+  target_.group_accesses = has(kGroupAccesses);
+  target_.delay_values = has(kDelayValues);
+  target_.narrow_words = has(kNarrowWords);
+  target_.track_registers = has(kTrackRegisters);
+  options_.limits.inline_calls = has(kInlineCalls);
+  options_.lift.inline_float = has(kInlineFloat);
+  options_.lift.fold_constants = has(kFoldConstants);
 }
 
 u32 Compiler::compile_next() {
@@ -95,9 +106,9 @@ u32 Compiler::compile(const Request& request, const SeenTargets& seen) {
     CompilerOptions options = options_;
     options.module_instructions += options.joined_instructions;
     options.module_regions += options.joined_regions;
-    regions = gather_regions(window, {grown->entry, request.entry}, isa_, options, target_.fused_multiply_add, seen);
+    regions = gather_regions(window, {grown->entry, request.entry}, isa_, options, seen);
   } else {
-    regions = gather_regions(window, {request.entry}, isa_, options_, target_.fused_multiply_add, seen);
+    regions = gather_regions(window, {request.entry}, isa_, options_, seen);
   }
   if (regions.empty()) return 0;
   const u32 slot = registry_.allocate_slots(static_cast<u32>(regions.size()));

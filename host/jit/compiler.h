@@ -11,6 +11,7 @@ namespace hartwood::jit {
 
 struct CompilerOptions {
   RegionLimits limits;
+  LiftOptions lift;
   u32 module_instructions = 600;  // of a module's regions together
   u32 module_regions = 4;
   // More for one that is made anew with a place that the old one ended at.
@@ -18,9 +19,15 @@ struct CompilerOptions {
   u32 joined_regions = 1;
 };
 
-// The passes that can be left out, for tests.
-struct Passes {
-  bool group_accesses, delay_values, narrow_words, inline_calls;  // see Target and RegionLimits
+// The passes that can be left out, for tests: a bit each. See Target, RegionLimits and LiftOptions.
+enum Pass : u32 {
+  kGroupAccesses = 1 << 0,
+  kDelayValues = 1 << 1,
+  kNarrowWords = 1 << 2,
+  kInlineCalls = 1 << 3,
+  kTrackRegisters = 1 << 4,
+  kInlineFloat = 1 << 5,
+  kFoldConstants = 1 << 6,
 };
 
 class Compiler {
@@ -34,13 +41,8 @@ class Compiler {
   u32 compile_next();
   // Of the module that compile_next() made last.
   const std::vector<u8>& bytes() const { return bytes_; }
-  void set_passes(const Passes& passes) {
-    options_.limits.inline_calls = passes.inline_calls;
-    target_.group_accesses = passes.group_accesses;
-    target_.delay_values = passes.delay_values;
-    target_.narrow_words = passes.narrow_words;
-  }
-  void set_fused_multiply_add(bool on) { target_.fused_multiply_add = on; }
+  void set_passes(u32 passes);
+  void set_fused_multiply_add(bool on) { options_.lift.fused_multiply_add = on; }
 
  private:
   u32 compile(const Request& request, const SeenTargets& seen);
@@ -58,7 +60,6 @@ class Compiler {
 // The regions of a module: those of `wanted`, and those that they call, as far as the limits go. Their code is lifted.
 // Empty if the first entry's would be.
 std::vector<Region> gather_regions(const Window& window, std::vector<u32> wanted, const IsaOptions& isa,
-                                   const CompilerOptions& options, bool fused_multiply_add,
-                                   const SeenTargets& seen = {});
+                                   const CompilerOptions& options, const SeenTargets& seen = {});
 
 }  // namespace hartwood::jit

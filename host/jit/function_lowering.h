@@ -24,19 +24,18 @@ using wasm::Type;
 
 enum Parameter : u32 { kState, kPc, kReadTable, kWriteTable, kDepth, kParameters };
 
-// Bits of `site`: the place in the window, and what the budget gets back.
+// Bits of `site`: the place in the window, and what the budget gets back, with its sign.
 inline constexpr u32 kSiteShift = TranslatedCode::kNotDoneShift;
 inline constexpr i32 kSiteBias = 1 << 16;  // offsets may lie before or behind the window
 inline constexpr u32 kFrameBytes = 160;    // an engine's own part of a frame, and the spilled temporaries
 
 struct Shared {
   const Target& target;
-  u32 region_type;
-  u32 execute_type, execute;     // imported
-  u32 accesses;                  // imported
-  u32 mulhu;                     // of this module
-  u32 go;                        // of this module: to any address
-  std::map<i32, u32> functions;  // by window offset of the entry
+  u32 region_type = 0;
+  u32 execute = 0, accesses = 0, system = 0;  // imported
+  u32 mulhu = 0;                              // of this module
+  u32 go = 0;                                 // of this module: to any address
+  std::map<i32, u32> functions;               // by window offset of the entry
 };
 
 inline u32 align_of(u8 size) { return size == 8 ? 3 : size == 4 ? 2 : size == 2 ? 1 : 0; }
@@ -44,17 +43,19 @@ inline u32 align_of(u8 size) { return size == 8 ? 3 : size == 4 ? 2 : size == 2 
 // Registers of one file as bits.
 using Registers = u32;
 
-struct Used {
-  Registers x_read = 0, x_written = 0, f_read = 0, f_written = 0;
-  Registers x() const { return (x_read | x_written) & ~1u; }
-  Registers f() const { return f_read | f_written; }
+// Registers of both files; never x0.
+struct RegisterSet {
+  Registers x = 0, f = 0;
+  friend RegisterSet operator|(RegisterSet a, RegisterSet b) { return {a.x | b.x, a.f | b.f}; }
+  friend RegisterSet operator&(RegisterSet a, RegisterSet b) { return {a.x & b.x, a.f & b.f}; }
+  friend RegisterSet operator-(RegisterSet a, RegisterSet b) { return {a.x & ~b.x, a.f & ~b.f}; }
+  friend bool operator==(RegisterSet, RegisterSet) = default;
+  bool includes(RegisterSet other) const { return other - *this == RegisterSet{}; }
 };
 
 // The operands of an instruction that the full context executes.
 struct Operands {
-  Registers x = 0, f = 0;
-  u32 rd = 0;
-  bool rd_x = false, rd_f = false;
+  RegisterSet read, written;
   bool is_csr = false;
   Insn slot;  // as Hart::execute_for_translated wants it
 };
@@ -71,14 +72,29 @@ class FunctionLowering {
 
  private:
   // ---- analysis
+  // What an operation reads and sets in locals. The full context works on the hart's state; what it writes is loaded
+  // again if the function uses it, so that both have it.
+  static RegisterSet reads(const Inst& inst);
+  static RegisterSet sets(const Inst& inst);
+  RegisterSet writes(const Block& block, const Inst& inst) const;
   void find_used();
-  static Registers f_sources(const FpArith& fp);
   static bool calls(const Block& block) { return block.end.kind == Exit::call || block.end.kind == Exit::call_value; }
   // Blocks where the budget is checked, and for how many instructions it must last there.
   void find_checks();
-  // Registers that may differ from the hart's state when a block begins and when it ends.
+  // Registers that may differ from the hart's state when a block begins; those that must be in their locals there, as
+  // they are read before they are written, or stored; and those that are in any case.
   void find_dirty();
-  std::pair<Registers, Registers> dirty_at_end(u32 number) const;
+  void find_live();
+  void find_valid();
+  // Where a function is left for one instruction's sake, all that is dirty is stored. What is stored at each such place
+  // may be more, as long as it is valid; so a few sets do for all of them.
+  void find_exits();
+  struct ExitClass {
+    RegisterSet stored, allowed;
+    u32 label = 0;
+    bool used = false;
+  };
+  ExitClass& exit_class();
 
   // ---- state
   u32 x_address(u32 reg) const { return target_.layout.x + 8 * reg; }
@@ -87,17 +103,25 @@ class FunctionLowering {
   void store_f(u32 reg);
   void load_x(u32 reg);
   void load_f(u32 reg);
-  void spill(Registers x, Registers f);
-  void reload(Registers x, Registers f);
+  void spill(RegisterSet registers);
+  void reload(RegisterSet registers);
   void load_budget();
   void load_tables();
   void store_budget();
+  // What the budget in its local gets if so many instructions of the block do not happen; negative where more happened
+  // than it was charged for.
+  i32 given_back(u32 not_done) const { return static_cast<i32>(not_done) - static_cast<i32>(owed_); }
+  void push_budget(u32 not_done);
+  // Brings the local up to date.
+  void charge();
   // The virtual address of a place in the window.
   void push_address(i32 offset);
   // `interpret`: the instruction there is the interpreter's; else it may be that there is code for it.
-  static i32 site(i32 offset, u32 not_done, bool interpret = true);
+  i32 site(i32 offset, u32 not_done, bool interpret = true) const;
+  // `site` is on the stack.
+  void leave();
   void leave_at(i32 offset, u32 not_done, bool interpret = true);
-  void common_exit();
+  void exits();
 
   // ---- structured control
   void tree(u32 n);
@@ -111,9 +135,9 @@ class FunctionLowering {
   void terminator(u32 n, const Block& block);
   const u32* function_at(i32 offset) const;
   // The function's result is the address in `result_`.
-  void leave_for_result(Registers x, Registers f);
+  void leave_for_result(RegisterSet dirty);
   // Leaves for the address in `result_`.
-  void go(Registers x, Registers f, const u32* callee);
+  void go(RegisterSet dirty, const u32* callee);
   // Calls what is at the address in `result_`; where the stack does not suffice, that address is the function's result:
   // the dispatcher goes on there with an empty stack.
   void call(const u32* callee);
@@ -125,7 +149,7 @@ class FunctionLowering {
   bool rematerialized(u32 v) const { return insts()[v].op == Ir::constant || insts()[v].op == Ir::code_address; }
   const std::vector<Inst>& insts() const { return region_.blocks[number_].code; }
   // Whether operation `at` writes a register of the set.
-  bool writes(u32 at, Registers x, Registers f) const;
+  bool writes(u32 at, RegisterSet any) const;
   // Decides which values are made where they are used (a use or a cheap one; no register that they read changes before)
   // and which are kept in a local.
   void plan(const Block& block);
@@ -134,6 +158,8 @@ class FunctionLowering {
   static bool needs_operands_twice(Ir ir);
   u32 temporary(Type type);
   void body(const Block& block);
+  // The operation has been emitted.
+  void note(const Block& block, const Inst& inst);
   void push(u32 v);
   // Its low half.
   void push32(u32 v);
@@ -155,12 +181,37 @@ class FunctionLowering {
   void effect(u32 i);
   static u8 load_opcode(u8 size, bool is_signed);
   static u8 store_opcode(u8 size);
-  // How many instructions from `first` on make one group: all loads or all stores, with one base register, near each
-  // other, each naturally aligned if the largest is.
+  // The access's offset in RAM into `x_`; leaves where the TLB has it not. See hart/tlb.h for the form of an entry.
+  void probe(const Inst& inst, u32 table);
+  // The same of the address in `va_`: of the instruction at `offset`, and `not_done` ones of its block from it on.
+  void probe(u32 table, u8 size, i32 offset, u32 not_done);
+  // Exclusive or of the address in `va_` with its TLB entry.
+  void probe_entry(u32 table);
+
+  // ---- spans
+  struct Span {
+    i32 low, high;  // offsets from the base register: the first byte, and the one behind the last
+    u8 largest = 1;
+    bool store = false;
+    std::vector<PlainAccess> accesses;
+    u32 done = 0;  // of them
+    u32 at = 0;    // local: where the first byte is in RAM, or kNowhere
+    // False: it is too far away, or its alignment would not follow from that of the others.
+    bool add(const PlainAccess& access);
+  };
+  static constexpr u32 kNoSpan = ~u32{0};
+  void find_spans(const Block& block);
+  // How many instructions from `first` on make one group; 0: it is in no span.
   u32 group_at(const Block& block, u32 first) const;
-  // One probe for all of them. Where it fails (a page border, a miss, a misaligned base) the full context executes
-  // them one by one, in one call: a call for each would be most of a region's code.
   void group(const Block& block, u32 first, u32 count);
+  // Whether all of it can be reached; then its offset in RAM is in `x_`.
+  void find_span(const Span& span);
+  // An access to RAM at `distance` bytes from what `place` pushes.
+  template <class Place>
+  void direct(const PlainAccess& access, Place&& place, u32 distance);
+  void alone(const Block& block, u32 number, const PlainAccess& access);
+  void by_the_full_context(const Block& block, u32 first, const std::vector<PlainAccess>& accesses);
+
   // Atomics, of which the probe has found the address and its alignment.
   void keep(u32 i);
   void atomic(u8 size, u32 of_32, u32 of_64);
@@ -171,10 +222,6 @@ class FunctionLowering {
   static i32 reservation(u8 size) { return 1 | size << 8; }
   void load_reserved(u32 i);
   void store_conditional(u32 i);
-  // The access's offset in RAM into `x_`; leaves where the TLB has it not. See hart/tlb.h for the form of an entry.
-  void probe(const Inst& inst, u32 table);
-  // Exclusive or of the address on the stack, which is in `va_` too, with its TLB entry.
-  void probe_entry(u32 table);
   void execute(const Inst& inst) { execute(guest_of(inst), not_done(inst)); }
   // `not_done`: instructions of the block from this one on.
   void execute(const GuestInsn& guest, u32 not_done);
@@ -189,20 +236,24 @@ class FunctionLowering {
   const Target& target_;
   FlowGraph graph_;
   Code code_;
-  Used used_;
-  std::vector<bool> checked_;  // by block
-  std::vector<u32> longest_;   // by block: instructions to the next check
-  std::vector<Registers> x_in_, f_in_;
+  RegisterSet used_, written_;
+  std::vector<bool> checked_;                               // by block
+  std::vector<u32> longest_;                                // by block: instructions to the next check
+  std::vector<RegisterSet> dirty_in_, live_in_, valid_in_;  // by block
+  std::vector<ExitClass> exits_;
   u32 x_local_[32] = {}, f_local_[32] = {};
+  u32 owed_ = 0;    // instructions, to the end of the block, that the budget's local has not been charged for
+  u32 common_ = 0;  // label: behind the exits' stores
   u32 budget_ = 0, site_ = 0, va_ = 0, x_ = 0, result_ = 0, route_ = 0, fp_temporary_ = kNoValue;
-  u32 out_ = 0;
-  bool left_ = false;
   std::vector<u32> labels_, loops_;  // by node
   // Of the block that is being emitted.
   u32 number_ = 0;
   std::vector<u32> uses_, last_use_, in_local_, made_at_;
   std::vector<bool> delayed_, word_;
-  std::vector<Registers> x_leaves_, f_leaves_;
+  std::vector<RegisterSet> leaves_;
+  std::vector<Span> spans_;
+  std::vector<u32> span_of_;   // by guest instruction
+  RegisterSet dirty_, valid_;  // before the operation that is being emitted
   std::vector<u32> pool32_, pool64_;
   u32 next32_ = 0, next64_ = 0;
 };

@@ -2,6 +2,7 @@
 #include "jit/hart_code.h"
 
 #include <cstring>
+#include <utility>
 
 #include "base/bits.h"
 
@@ -164,35 +165,41 @@ void HartCode::consider(u64 pc, u64 page, u32 jumps) {
   registry_.request(std::move(request));
 }
 
-u64 HartCode::enter(u64 pc, u64 page, u32 jumps) {
-  const u64 start = pc;
-  hart_.window().context = context();
-  for (;;) {
+bool HartCode::enter(u64& pc, u64 page, u32 jumps) {
+  TranslatedCode::Window& window = hart_.window();
+  window.context = context();
+  for (bool entered = false;; entered = true) {
     JumpEntry& known = entry_of(pc);
     u32 slot = known.slot;
-    if (known.pc != pc || known.context != hart_.window().context) {
-      if (known.pc != (pc | 1) || known.context != hart_.window().context) {
+    if (known.pc != pc || known.context != window.context) {
+      if (known.pc != (pc | 1) || known.context != window.context) {
         if (page == kNoPage) page = hart_.code_page(pc);
         slot = page == kNoPage ? 0 : find(pc, page);
         if (slot == 0 && page != kNoPage) {
-          known = {pc | 1, hart_.window().context, 0};
+          known = {pc | 1, window.context, 0};
           note_page(pc >> kPageShift);
         }
       }
       if (slot == 0) {
-        if (pc != start)
+        if (entered)
           gaps_++;
         else if (page != kNoPage)
           consider(pc, page, jumps);
-        return pc;
+        return entered;
       }
     }
     entries_++;
-    const i32 before = hart_.window().budget;
-    const u64 to = call(slot, hart_, pc);
-    instructions_ += static_cast<u64>(before - hart_.window().budget);
-    if ((to & 1) != 0 || hart_.must_leave()) return to;
-    pc = to;
+    const i32 before = window.budget;
+    pc = call(slot, hart_, pc);
+    instructions_ += static_cast<u64>(before - window.budget);
+    const bool moved = std::exchange(window.moved, false);
+    if (hart_.must_leave()) return true;
+    if (moved) {
+      window.context = context();
+      pc &= ~u64{1};
+    } else if ((pc & 1) != 0) {
+      return true;
+    }
     page = kNoPage;
   }
 }

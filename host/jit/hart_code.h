@@ -24,7 +24,7 @@ class HartCode final : public TranslatedCode {
   // executed before.
   HartCode(Hart& hart, Registry& registry, u32 jumps, u64 after);
 
-  u64 enter(u64 pc, u64 page, u32 jumps) override;
+  bool enter(u64& pc, u64 page, u32 jumps) override;
   void fence_code() override;
   void fence_all() override;
   void fence_asid(u64 asid) override;

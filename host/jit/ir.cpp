@@ -23,6 +23,7 @@ const char* exit_name(Exit kind) {
     case Exit::go: return "go";
     case Exit::go_value: return "go_value";
     case Exit::ret: return "ret";
+    case Exit::system: return "system";
     case Exit::interpret: return "interpret";
   }
   return "?";
@@ -90,13 +91,41 @@ const IrInfo& info(Ir op) { return kInfo[static_cast<u8>(op)]; }
 
 u32 Builder::binary(Ir op, u32 a, u32 b) {
   i64 x, y;
+  if (!fold_) return emit({.op = op, .a = a, .b = b});
   // The address of code plus a constant is an address of code.
   if (op == Ir::add && is_constant(b, &y)) {
     if (at(a).op == Ir::code_address) return code_address(at(a).imm + y);
     if (y == 0) return a;
     if (is_constant(a, &x)) return constant(static_cast<i64>(static_cast<u64>(x) + static_cast<u64>(y)));
   }
+  // Without Zba, an unsigned word is extended, and scaled, by two shifts.
+  if (op == Ir::shr && is_constant(b, &y) && y <= 32) {
+    const Inst& shifted = behind(a);
+    if (shifted.op == Ir::shl && is_constant(shifted.b, &x) && x == 32) {
+      const u32 word = unary(Ir::zext32, shifted.a);
+      return y == 32 ? word : emit({.op = Ir::shl, .a = word, .b = constant(32 - y)});
+    }
+  }
   return emit({.op = op, .a = a, .b = b});
+}
+
+const Inst& Builder::behind(u32 value) const {
+  const Inst& inst = at(value);
+  return inst.op == Ir::get_x && known_[inst.reg] != kNoValue ? at(known_[inst.reg]) : inst;
+}
+
+u32 Builder::get_x(u32 reg) {
+  const u32 known = known_[reg];
+  if (fold_ && known != kNoValue) {
+    const Inst& inst = at(known);
+    if (inst.op == Ir::constant || inst.op == Ir::code_address) return emit({.op = inst.op, .imm = inst.imm});
+  }
+  return emit({.op = Ir::get_x, .reg = static_cast<u8>(reg)});
+}
+
+void Builder::set_x(u32 reg, u32 value) {
+  emit({.op = Ir::set_x, .reg = static_cast<u8>(reg), .a = value});
+  known_[reg] = value;
 }
 
 std::vector<u32> successors(const Block& block) {

@@ -103,6 +103,7 @@ enum class Exit : u8 {
   go,          // to the code at `target`, outside of the region
   go_value,    // to the code at the address `value`
   ret,         // as go_value, by a return: the caller is expected there, or `next` if it is a block
+  system,      // the block's last instruction is the hart's: it traps, returns from a trap, fences or sleeps
   interpret,   // the instruction at `target` is the interpreter's
 };
 
@@ -151,10 +152,12 @@ std::string to_text(const Block& block);
 // What is wrong with it, or an empty text.
 std::string verify(const Region& region);
 
-// Appends operations to a block, simplifying what constants decide.
+// Appends operations to a block, simplifying what constants decide, also those that went through a register.
 class Builder {
  public:
-  explicit Builder(Block& block) : block_(block) {}
+  explicit Builder(Block& block, bool fold = true) : block_(block), fold_(fold) {
+    for (u32& value : known_) value = kNoValue;
+  }
   void set_guest(u16 index) { guest_ = index; }
   u32 emit(Inst inst) {
     inst.guest = guest_;
@@ -165,6 +168,10 @@ class Builder {
   u32 code_address(i64 offset) { return emit({.op = Ir::code_address, .imm = offset}); }
   u32 unary(Ir op, u32 a) { return emit({.op = op, .a = a}); }
   u32 binary(Ir op, u32 a, u32 b);
+  u32 get_x(u32 reg);
+  void set_x(u32 reg, u32 value);
+  // The block does not know what is in the register from now on.
+  void forget_x(u32 reg) { known_[reg] = kNoValue; }
   const Inst& at(u32 value) const { return block_.code[value]; }
   bool is_constant(u32 value, i64* out = nullptr) const {
     if (at(value).op != Ir::constant) return false;
@@ -173,8 +180,13 @@ class Builder {
   }
 
  private:
+  // What the block has put into the register that `value` was read from, or `value`.
+  const Inst& behind(u32 value) const;
+
   Block& block_;
+  bool fold_;
   u16 guest_ = 0;
+  u32 known_[32];
 };
 
 }  // namespace hartwood::jit

@@ -41,9 +41,7 @@ struct Lift {
 
   Val value(u32 id) { return {this, id}; }
   Val constant(u64 v) { return value(builder.constant(static_cast<i64>(v))); }
-  Val x(u32 reg) {
-    return reg == 0 ? constant(0) : value(builder.emit({.op = Ir::get_x, .reg = static_cast<u8>(reg)}));
-  }
+  Val x(u32 reg) { return reg == 0 ? constant(0) : value(builder.get_x(reg)); }
   Val rs1() { return x(insn.rs1); }
   Val rs2() { return x(insn.rs2()); }
   Val branch_rs2() { return x(insn.rd); }
@@ -52,7 +50,7 @@ struct Lift {
   Val pc() { return value(builder.code_address(offset)); }
   Val link() { return value(builder.code_address(offset + static_cast<i32>(length))); }
   bool rd(Val v) {
-    if (insn.rd != 0) builder.emit({.op = Ir::set_x, .reg = insn.rd, .a = v.id});
+    if (insn.rd != 0) builder.set_x(insn.rd, v.id);
     return true;
   }
   bool branch(Condition condition) {
@@ -216,7 +214,8 @@ void sign_injection(Lift& c, Sign how, bool is_double) {
 
 class Lifter {
  public:
-  Lifter(Block& block, const IsaOptions& isa, bool fma) : block_(block), isa_(isa), fma_(fma), builder_(block) {}
+  Lifter(Block& block, const IsaOptions& isa, const LiftOptions& options)
+      : block_(block), isa_(isa), options_(options), builder_(block, options.fold_constants) {}
 
   void run() {
     for (u32 i = 0; i < block_.count(); i++) {
@@ -233,16 +232,21 @@ class Lifter {
   }
   void execute(const GuestInsn& guest) {
     builder_.emit({.op = Ir::execute, .imm = static_cast<i64>(guest.bits)});
+    builder_.forget_x(decode(guest.bits, isa_).insn.rd);
     fp_ready_ = false;
   }
-  void arith(const Insn& insn, FpKind kind, bool is_double) {
+  // The one that is being lifted, of these fields.
+  void arith(const GuestInsn& guest, const Insn& insn, FpKind kind, bool is_double) {
+    if (!options_.inline_float) return execute(guest);
     ready_for_fp();
     const FpArith packed{kind, is_double, insn.rd, insn.rs1, insn.rs2(), insn.rs3()};
     builder_.emit({.op = Ir::fp_arith, .imm = packed.pack()});
+    if (packed.writes_x()) builder_.forget_x(packed.rd);
   }
 
   void instruction(const GuestInsn& guest) {
     const Decoded decoded = decode(guest.bits, isa_);
+    if (flow_of(decoded) == Flow::system) return;  // the terminator executes it
     const Insn& insn = decoded.insn;
     Lift c{builder_, block_, insn, guest.offset, guest.length};
     // Static rounding to nearest, or frm, which fp_ready knows to be that.
@@ -319,73 +323,73 @@ class Lifter {
         return;
 
       case Op::fadd_d:
-        if (nearest) return arith(insn, FpKind::add, true);
+        if (nearest) return arith(guest, insn, FpKind::add, true);
         break;
       case Op::fsub_d:
-        if (nearest) return arith(insn, FpKind::sub, true);
+        if (nearest) return arith(guest, insn, FpKind::sub, true);
         break;
       case Op::fmul_d:
-        if (nearest) return arith(insn, FpKind::mul, true);
+        if (nearest) return arith(guest, insn, FpKind::mul, true);
         break;
       case Op::fdiv_d:
-        if (nearest) return arith(insn, FpKind::div, true);
+        if (nearest) return arith(guest, insn, FpKind::div, true);
         break;
       case Op::fsqrt_d:
-        if (nearest) return arith(insn, FpKind::sqrt, true);
+        if (nearest) return arith(guest, insn, FpKind::sqrt, true);
         break;
       case Op::fadd_s:
-        if (nearest) return arith(insn, FpKind::add, false);
+        if (nearest) return arith(guest, insn, FpKind::add, false);
         break;
       case Op::fsub_s:
-        if (nearest) return arith(insn, FpKind::sub, false);
+        if (nearest) return arith(guest, insn, FpKind::sub, false);
         break;
       case Op::fmul_s:
-        if (nearest) return arith(insn, FpKind::mul, false);
+        if (nearest) return arith(guest, insn, FpKind::mul, false);
         break;
       case Op::fdiv_s:
-        if (nearest) return arith(insn, FpKind::div, false);
+        if (nearest) return arith(guest, insn, FpKind::div, false);
         break;
       case Op::fsqrt_s:
-        if (nearest) return arith(insn, FpKind::sqrt, false);
+        if (nearest) return arith(guest, insn, FpKind::sqrt, false);
         break;
       case Op::fmadd_d:
-        if (nearest && fma_) return arith(insn, FpKind::madd, true);
+        if (nearest && options_.fused_multiply_add) return arith(guest, insn, FpKind::madd, true);
         break;
       case Op::fmsub_d:
-        if (nearest && fma_) return arith(insn, FpKind::msub, true);
+        if (nearest && options_.fused_multiply_add) return arith(guest, insn, FpKind::msub, true);
         break;
       case Op::fnmsub_d:
-        if (nearest && fma_) return arith(insn, FpKind::nmsub, true);
+        if (nearest && options_.fused_multiply_add) return arith(guest, insn, FpKind::nmsub, true);
         break;
       case Op::fnmadd_d:
-        if (nearest && fma_) return arith(insn, FpKind::nmadd, true);
+        if (nearest && options_.fused_multiply_add) return arith(guest, insn, FpKind::nmadd, true);
         break;
       case Op::fcvt_d_w:
-        if (rounds) return arith(insn, FpKind::from_i32, true);
+        if (rounds) return arith(guest, insn, FpKind::from_i32, true);
         break;
       case Op::fcvt_d_wu:
-        if (rounds) return arith(insn, FpKind::from_u32, true);
+        if (rounds) return arith(guest, insn, FpKind::from_u32, true);
         break;
       case Op::fcvt_d_l:
-        if (nearest) return arith(insn, FpKind::from_i64, true);
+        if (nearest) return arith(guest, insn, FpKind::from_i64, true);
         break;
       case Op::fcvt_d_lu:
-        if (nearest) return arith(insn, FpKind::from_u64, true);
+        if (nearest) return arith(guest, insn, FpKind::from_u64, true);
         break;
       case Op::fcvt_w_d:
-        if (insn.rm() == 1) return arith(insn, FpKind::to_i32, true);
+        if (insn.rm() == 1) return arith(guest, insn, FpKind::to_i32, true);
         break;
       case Op::fcvt_l_d:
-        if (insn.rm() == 1) return arith(insn, FpKind::to_i64, true);
+        if (insn.rm() == 1) return arith(guest, insn, FpKind::to_i64, true);
         break;
-      case Op::feq_d: return arith(insn, FpKind::eq, true);
-      case Op::flt_d: return arith(insn, FpKind::lt, true);
-      case Op::fle_d: return arith(insn, FpKind::le, true);
+      case Op::feq_d: return arith(guest, insn, FpKind::eq, true);
+      case Op::flt_d: return arith(guest, insn, FpKind::lt, true);
+      case Op::fle_d: return arith(guest, insn, FpKind::le, true);
       case Op::fcvt_d_s:
-        if (rounds) return arith(insn, FpKind::to_double, true);
+        if (rounds) return arith(guest, insn, FpKind::to_double, true);
         break;
       case Op::fcvt_s_d:
-        if (nearest) return arith(insn, FpKind::to_single, true);
+        if (nearest) return arith(guest, insn, FpKind::to_single, true);
         break;
       default: break;
     }
@@ -394,15 +398,15 @@ class Lifter {
 
   Block& block_;
   const IsaOptions& isa_;
-  bool fma_;
+  const LiftOptions& options_;
   Builder builder_;
   bool fp_ready_ = false;
 };
 
 }  // namespace
 
-void lift(Region& region, const IsaOptions& isa, bool fused_multiply_add) {
-  for (Block& block : region.blocks) Lifter(block, isa, fused_multiply_add).run();
+void lift(Region& region, const IsaOptions& isa, const LiftOptions& options) {
+  for (Block& block : region.blocks) Lifter(block, isa, options).run();
 }
 
 }  // namespace hartwood::jit

@@ -35,11 +35,11 @@ struct Target {
   StateLayout layout;
   u32 ram_base = 0;   // address of guest RAM in linear memory
   u64 ram_bytes = 0;  // a power of two
-  bool fused_multiply_add = false;
   bool branch_hints = true;
-  bool group_accesses = true;  // one probe for neighbouring accesses of one base register
-  bool delay_values = true;    // values that are used once are made there, without a local
-  bool narrow_words = true;    // what only its low half is used of is computed in 32 bits
+  bool group_accesses = true;   // one probe for accesses near one base register
+  bool delay_values = true;     // values that are used once are made there, without a local
+  bool narrow_words = true;     // what only its low half is used of is computed in 32 bits
+  bool track_registers = true;  // only what is needed is loaded, only what has changed is stored
 };
 
 struct EmittedModule {

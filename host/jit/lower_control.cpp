@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A function as a whole: its blocks as structured control, calls, jumps, and where the budget is looked at.
 #include <algorithm>
+#include <bit>
 
 #include "jit/function_lowering.h"
 
@@ -10,11 +11,14 @@ Code FunctionLowering::run() {
   find_used();
   find_checks();
   find_dirty();
+  find_live();
+  find_valid();
+  find_exits();
   for (u32 i = 1; i < 32; i++) {
-    if (bit(used_.x(), i)) x_local_[i] = code_.add_local(Type::i64);
+    if (bit(used_.x, i)) x_local_[i] = code_.add_local(Type::i64);
   }
   for (u32 i = 0; i < 32; i++) {
-    if (bit(used_.f(), i)) f_local_[i] = code_.add_local(Type::f64);
+    if (bit(used_.f, i)) f_local_[i] = code_.add_local(Type::f64);
   }
   budget_ = code_.add_local(Type::i32);
   site_ = code_.add_local(Type::i32);
@@ -34,14 +38,14 @@ Code FunctionLowering::run() {
   code_.op(op::kI64Or);
   code_.op(op::kReturn);
   code_.close();
-  reload(used_.x(), used_.f());
-  out_ = code_.open(op::kBlock);
+  reload(live_in_[0]);
+  common_ = code_.open(op::kBlock);
+  for (ExitClass& exit : exits_) exit.label = code_.open(op::kBlock);
   labels_.resize(graph_.size());
   loops_.resize(graph_.size());
   tree(0);
   code_.op(op::kUnreachable);
-  code_.close();
-  common_exit();
+  exits();
   return std::move(code_);
 }
 
@@ -59,6 +63,7 @@ void FunctionLowering::within(u32 n, size_t at) {
     labels_[merge] = code_.open(op::kBlock);
     within(n, at + 1);
     code_.close();
+    owed_ = 0;
     tree(merge);
     return;
   }
@@ -83,29 +88,33 @@ u32 FunctionLowering::label(u32 from, u32 to) const {
 }
 
 void FunctionLowering::follow(u32 from, u32 to) {
-  if (graph_.node(to).order <= graph_.node(from).order || graph_.node(to).merge)
+  const u32 owed = owed_;
+  const FlowNode& node = graph_.node(to);
+  const bool jumps = node.order <= graph_.node(from).order || node.merge;
+  // Only a block that is reached from here alone can be charged for what was executed before it.
+  if (jumps || node.kind != FlowNode::Kind::block || checked_[node.block]) charge();
+  if (jumps)
     code_.br(label(from, to));
   else
     tree(to);
+  owed_ = owed;
 }
 
 void FunctionLowering::block(u32 n) {
   number_ = graph_.node(n).block;
   const u32 number = number_;
   const Block& block = region_.blocks[number];
+  dirty_ = dirty_in_[number];
+  valid_ = valid_in_[number];
   if (checked_[number] && number != 0) check(block);
   if (number == 0 && graph_.node(n).loop) check(block);
-  if (block.count() != 0) {
-    code_.get(budget_);
-    code_.i32(static_cast<i32>(block.count()));
-    code_.op(op::kI32Sub);
-    code_.set(budget_);
-  }
+  owed_ += block.count();
   body(block);
   terminator(n, block);
 }
 
 void FunctionLowering::check(const Block& block) {
+  HW_CHECK(owed_ == 0, "a budget is looked at that is not up to date");
   code_.get(budget_);
   code_.i32(static_cast<i32>(longest_[number_]));
   code_.op(op::kI32LtS);
@@ -117,7 +126,7 @@ void FunctionLowering::check(const Block& block) {
 
 void FunctionLowering::terminator(u32 n, const Block& block) {
   const Terminator& end = block.end;
-  const auto [x, f] = dirty_at_end(graph_.node(n).block);
+  const RegisterSet dirty = dirty_;
   switch (end.kind) {
     case Exit::jump: follow_block(n, end.taken); break;
     case Exit::branch:
@@ -133,10 +142,22 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
       code_.close();
       code_.op(op::kUnreachable);
       break;
+    case Exit::system: {
+      spill(dirty);
+      store_budget();
+      const GuestInsn& guest = block.guest.back();
+      code_.get(kState);
+      code_.i64(std::bit_cast<i64>(operands_of(guest).slot));
+      code_.i32(static_cast<i32>(guest.bits));
+      push_address(guest.offset);
+      code_.index(op::kCall, shared_.system);
+      code_.op(op::kReturn);
+      break;
+    }
     case Exit::interpret: leave_at(end.target, 0); break;
     case Exit::ret:
       if (end.next == kNoBlock) {
-        spill(x, f);
+        spill(dirty);
         store_budget();
         push(end.value);
         code_.op(op::kReturn);
@@ -150,7 +171,7 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
       code_.open(op::kIf);
       follow_block(n, end.next);
       code_.close();
-      leave_for_result(x, f);
+      leave_for_result(dirty);
       break;
     case Exit::go:
       if (end.cold) {
@@ -159,13 +180,13 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
       }
       push_address(end.target);
       code_.set(result_);
-      go(x, f, function_at(end.target));
+      go(dirty, function_at(end.target));
       break;
     case Exit::go_value:
       push(end.value);
       code_.set(result_);
       if (!end.cases.empty()) cases(n, end);
-      go(x, f, nullptr);
+      go(dirty, nullptr);
       break;
     case Exit::call:
     case Exit::call_value: {
@@ -184,7 +205,7 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
         code_.hint(false);
         code_.open(op::kIf);
       }
-      spill(x, f);
+      spill(dirty);
       store_budget();
       call(callee);
       code_.tee(result_);
@@ -197,21 +218,22 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
       code_.op(op::kReturn);
       code_.close();
       load_budget();
+      owed_ = 0;
       load_tables();  // the callee may have changed the translation context
-      reload(used_.x(), used_.f());
+      reload(live_in_[end.next]);
       HW_CHECK(checked_[end.next], "behind a call the budget is looked at");
       follow_block(n, end.next);
       if (!end.cases.empty()) {
         code_.close();
-        leave_for_result(x, f);
+        leave_for_result(dirty);
       }
       break;
     }
   }
 }
 
-void FunctionLowering::leave_for_result(Registers x, Registers f) {
-  spill(x, f);
+void FunctionLowering::leave_for_result(RegisterSet dirty) {
+  spill(dirty);
   store_budget();
   code_.get(result_);
   code_.op(op::kReturn);
@@ -222,8 +244,8 @@ const u32* FunctionLowering::function_at(i32 offset) const {
   return found == shared_.functions.end() ? nullptr : &found->second;
 }
 
-void FunctionLowering::go(Registers x, Registers f, const u32* callee) {
-  spill(x, f);
+void FunctionLowering::go(RegisterSet dirty, const u32* callee) {
+  spill(dirty);
   store_budget();
   call(callee);
   code_.op(op::kReturn);
@@ -250,6 +272,7 @@ void FunctionLowering::call(const u32* callee) {
 }
 
 void FunctionLowering::cases(u32 n, const Terminator& end) {
+  charge();
   i32 low = region_.blocks[end.cases[0]].offset, high = low;
   for (const u32 to : end.cases) {
     low = std::min(low, region_.blocks[to].offset);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operations that touch memory, or that the full context executes.
-#include <algorithm>
 #include <bit>
 
 #include "hart/code_cache.h"
@@ -16,158 +15,23 @@ Operands operands_of(const GuestInsn& guest) {
   const Insn& insn = decoded.insn;
   const OpInfo& of = info(decoded.op);
   Operands result;
-  result.rd = insn.rd;
   result.slot = to_slot(decoded);
-  result.rd_x = of.writes_x() && insn.rd != 0;
-  result.rd_f = of.writes_f();
+  if (of.writes_x()) result.written.x = 1u << insn.rd & ~1u;
+  if (of.writes_f()) result.written.f = 1u << insn.rd;
   result.is_csr = of.format == Format::csr || of.format == Format::csri;
   const bool store = of.format == Format::s;
   const u32 sources[3] = {insn.rs1, store ? u32{insn.rd} : u32{insn.rs2()}, insn.rs3()};
   u32 index = 0;
   for (const char* letter = of.operands + 1; *letter != 0 && index < 3; letter++) {
     if (*letter == 'x')
-      result.x |= 1u << (sources[index++] & 31);
+      result.read.x |= 1u << (sources[index++] & 31);
     else if (*letter == 'f')
-      result.f |= 1u << (sources[index++] & 31);
+      result.read.f |= 1u << (sources[index++] & 31);
   }
   // amocas compares with rd.
-  if (result.rd_x) result.x |= 1u << insn.rd;
-  if (result.rd_f) result.f |= 1u << insn.rd;
-  result.x &= ~1u;
+  result.read = result.read | result.written;
+  result.read.x &= ~1u;
   return result;
-}
-
-std::optional<PlainAccess> plain_access(const GuestInsn& guest) {
-  IsaOptions all;
-  all.enabled = ~u32{0};
-  return hartwood::plain_access(decode(guest.bits, all));
-}
-
-u32 FunctionLowering::group_at(const Block& block, u32 first) const {
-  constexpr u32 kMost = 16;
-  constexpr i32 kSpan = 512;
-  const std::optional<PlainAccess> head = plain_access(block.guest[first]);
-  if (!head || head->base == 0) return 1;
-  i32 low = head->offset, high = head->offset + head->size;
-  u8 largest = head->size;
-  u32 count = 1;
-  bool base_kept = head->store || head->is_float || head->data != head->base;
-  while (base_kept && count < kMost && first + count < block.count()) {
-    const std::optional<PlainAccess> next = plain_access(block.guest[first + count]);
-    if (!next || next->store != head->store || next->is_float != head->is_float || next->base != head->base) break;
-    low = std::min(low, next->offset);
-    high = std::max(high, next->offset + next->size);
-    largest = std::max(largest, next->size);
-    if (high - low > kSpan) break;
-    bool aligned = true;
-    for (u32 i = 0; i <= count; i++) {
-      const PlainAccess each = *plain_access(block.guest[first + i]);
-      if ((each.offset - low) % each.size != 0) aligned = false;
-      // The lowest address is what is tested, for the largest size.
-      if (each.size == largest && (each.offset - low) % largest != 0) aligned = false;
-    }
-    if (!aligned) break;
-    base_kept = next->store || next->is_float || next->data != next->base;
-    count++;
-  }
-  return count;
-}
-
-void FunctionLowering::group(const Block& block, u32 first, u32 count) {
-  std::vector<PlainAccess> accesses;
-  for (u32 i = 0; i < count; i++) accesses.push_back(*plain_access(block.guest[first + i]));
-  i32 low = accesses[0].offset, high = low;
-  u8 largest = 1;
-  for (const PlainAccess& each : accesses) {
-    low = std::min(low, each.offset);
-    high = std::max(high, each.offset + each.size);
-    largest = std::max(largest, each.size);
-  }
-  const bool store = accesses[0].store;
-  code_.get(x_local_[accesses[0].base]);
-  if (low != 0) {
-    code_.i64(low);
-    code_.op(op::kI64Add);
-  }
-  code_.set(va_);
-  code_.get(va_);
-  probe_entry(store ? kWriteTable : kReadTable);
-  code_.tee(x_);
-  code_.i64(static_cast<i64>(~(target_.ram_bytes - largest)));
-  code_.op(op::kI64And);
-  code_.op(op::kI64Eqz);
-  // The last byte in the same page.
-  code_.get(x_);
-  code_.op(op::kI32WrapI64);
-  code_.i32(static_cast<i32>(kPageMask));
-  code_.op(op::kI32And);
-  code_.i32(static_cast<i32>(kPageBytes) - (high - low));
-  code_.op(op::kI32LeU);
-  code_.op(op::kI32And);
-  code_.hint(true);
-  code_.open(op::kIf);
-  const u32 at = temporary(Type::i32);
-  code_.get(x_);
-  code_.op(op::kI32WrapI64);
-  code_.set(at);
-  for (const PlainAccess& each : accesses) {
-    const u64 offset = target_.ram_base + static_cast<u64>(each.offset - low);
-    code_.get(at);
-    if (each.store) {
-      if (each.is_float)
-        code_.get(f_local_[each.data]);
-      else if (each.data == 0)
-        code_.i64(0);
-      else
-        code_.get(x_local_[each.data]);
-      code_.memory(each.is_float ? u8{op::kF64Store} : store_opcode(each.size), align_of(each.size), offset);
-    } else {
-      code_.memory(each.is_float ? u8{op::kF64Load} : load_opcode(each.size, each.is_signed), align_of(each.size),
-                   offset);
-      if (each.is_float)
-        code_.set(f_local_[each.data]);
-      else if (each.data == 0)
-        code_.op(op::kDrop);
-      else
-        code_.set(x_local_[each.data]);
-    }
-  }
-  code_.otherwise();
-  const GuestInsn& head = block.guest[first];
-  const u32 not_done = block.count() - first;
-  AccessRun run{.count = count, .base = accesses[0].base, .store = store, .is_float = accesses[0].is_float};
-  for (const PlainAccess& each : accesses) run.registers |= 1u << each.data;
-  const Registers x = (run.is_float ? 0 : run.registers & ~1u) | 1u << run.base;
-  spill(x, run.is_float ? run.registers : 0);
-  code_.get(kState);
-  push_address(head.offset);
-  code_.i32(static_cast<i32>(run.pack()));
-  code_.i32(static_cast<i32>(run.registers));
-  code_.get(budget_);
-  code_.i32(static_cast<i32>(not_done));
-  code_.op(op::kI32Add);
-  code_.index(op::kCall, shared_.accesses);
-  code_.set(site_);
-  for (u32 i = run.is_float ? 0 : 1; i < 32 && !store; i++) {
-    if (!bit(run.registers, i)) continue;
-    if (run.is_float)
-      load_f(i);
-    else
-      load_x(i);
-  }
-  code_.get(site_);
-  code_.i32(static_cast<i32>(TranslatedCode::kAllDone));
-  code_.op(op::kI32Ne);
-  code_.hint(false);
-  code_.open(op::kIf);
-  left_ = true;
-  code_.i32(site(head.offset, not_done));
-  code_.get(site_);
-  code_.op(op::kI32Add);
-  code_.set(site_);
-  code_.br(out_);
-  code_.close();
-  code_.close();
 }
 
 void FunctionLowering::effect(u32 i) {
@@ -331,22 +195,29 @@ void FunctionLowering::store_conditional(u32 i) {
 
 void FunctionLowering::probe(const Inst& inst, u32 table) {
   push(inst.a);
-  code_.tee(va_);
+  code_.set(va_);
+  probe(table, inst.size, guest_of(inst).offset, not_done(inst));
+}
+
+void FunctionLowering::probe(u32 table, u8 size, i32 offset, u32 not_done) {
   probe_entry(table);
   code_.tee(x_);
-  code_.i64(static_cast<i64>(~(target_.ram_bytes - inst.size)));
+  code_.i64(static_cast<i64>(~(target_.ram_bytes - size)));
   code_.op(op::kI64And);
   code_.i64(0);
   code_.op(op::kI64Ne);
   code_.hint(false);
   code_.open(op::kIf);
-  leave_at(guest_of(inst).offset, not_done(inst));
+  leave_at(offset, not_done);
   code_.close();
 }
 
 void FunctionLowering::probe_entry(u32 table) {
   const unsigned ram_shift = static_cast<unsigned>(std::countr_zero(target_.ram_bytes));
   const u32 index_mask = ((u32{1} << (ram_shift - kPageShift + 1)) - 1) << 3;
+  static_assert(kMaxRamBytes <= u64{1} << 31, "the index comes from the low half of the address");
+  // In this order V8 loads the entry once: what it takes from memory in an operation, it may load before that as well.
+  code_.get(va_);
   code_.get(va_);
   code_.i64(kPageShift - 3);
   code_.op(op::kI64ShrU);
@@ -361,32 +232,27 @@ void FunctionLowering::probe_entry(u32 table) {
 
 void FunctionLowering::execute(const GuestInsn& guest, u32 not_done) {
   const Operands of = operands_of(guest);
-  spill(of.x, of.f);
+  spill(of.read & dirty_);
   code_.get(kState);
   code_.i64(std::bit_cast<i64>(of.slot));
   code_.i32(static_cast<i32>(guest.bits));
   push_address(guest.offset);
-  code_.get(budget_);
-  code_.i32(static_cast<i32>(not_done));
-  code_.op(op::kI32Add);
+  push_budget(not_done);
   code_.index(op::kCall, shared_.execute);
   code_.set(site_);
   if (of.is_csr) load_tables();
-  if (of.rd_x && bit(used_.x(), of.rd)) load_x(of.rd);
-  if (of.rd_f && bit(used_.f(), of.rd)) load_f(of.rd);
+  reload(of.written);
   code_.get(site_);
   code_.hint(false);
   code_.open(op::kIf);
   // 1: it is the interpreter's; 2: it is done, but the world has changed.
-  left_ = true;
   code_.i32(site(guest.offset, not_done));
   code_.i32(site(guest.offset + guest.length, not_done - 1));
   code_.get(site_);
   code_.i32(1);
   code_.op(op::kI32Eq);
   code_.op(op::kSelect);
-  code_.set(site_);
-  code_.br(out_);
+  leave();
   code_.close();
 }
 

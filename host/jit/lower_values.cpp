@@ -6,21 +6,8 @@
 
 namespace hartwood::jit {
 
-bool FunctionLowering::writes(u32 at, Registers x, Registers f) const {
-  const Inst& inst = insts()[at];
-  switch (inst.op) {
-    case Ir::set_x: return bit(x, inst.reg);
-    case Ir::set_f: return bit(f, inst.reg);
-    case Ir::fp_arith: {
-      const FpArith fp = FpArith::unpack(inst.imm);
-      return fp.writes_x() ? bit(x, fp.rd) : bit(f, fp.rd);
-    }
-    case Ir::execute: {
-      const Operands of = operands_of(region_.blocks[number_].guest[inst.guest]);
-      return (of.rd_x && bit(x, of.rd)) || (of.rd_f && bit(f, of.rd));
-    }
-    default: return false;
-  }
+bool FunctionLowering::writes(u32 at, RegisterSet any) const {
+  return !((writes(region_.blocks[number_], insts()[at]) & any) == RegisterSet{});
 }
 
 void FunctionLowering::plan(const Block& block) {
@@ -42,16 +29,12 @@ void FunctionLowering::plan(const Block& block) {
   // From the end: a delayed value is made at its use, which may itself be delayed to its own.
   made_at_.assign(count, 0);
   delayed_.assign(count, false);
-  x_leaves_.assign(count, 0);
-  f_leaves_.assign(count, 0);
+  leaves_.assign(count, {});
   for (u32 i = 0; i < count; i++) {
     const Inst& inst = block.code[i];
-    if (inst.op == Ir::get_x) x_leaves_[i] = 1u << inst.reg;
-    if (inst.op == Ir::get_f) f_leaves_[i] = 1u << inst.reg;
+    leaves_[i] = reads(inst);
     for (const u32 operand : {inst.a, inst.b, inst.c}) {
-      if (operand == kNoValue) continue;
-      x_leaves_[i] |= x_leaves_[operand];
-      f_leaves_[i] |= f_leaves_[operand];
+      if (operand != kNoValue) leaves_[i] = leaves_[i] | leaves_[operand];
     }
   }
   for (u32 i = static_cast<u32>(count); i-- > 0;) {
@@ -71,7 +54,7 @@ void FunctionLowering::plan(const Block& block) {
       if (user) where = std::max(where, j == count ? j : made_at_[j]);
     }
     bool safe = true;
-    for (u32 j = i + 1; j < where && safe; j++) safe = !writes(j, x_leaves_[i], f_leaves_[i]);
+    for (u32 j = i + 1; j < where && safe; j++) safe = !writes(j, leaves_[i]);
     if (!safe) continue;
     delayed_[i] = true;
     made_at_[i] = where;
@@ -108,9 +91,7 @@ void FunctionLowering::find_words(const Block& block) {
     if (inst.op == Ir::set_x) {
       words = word_[inst.a] ? words | 1u << inst.reg : words & ~(1u << inst.reg);
     } else if (inst.op == Ir::fp_arith || inst.op == Ir::execute) {
-      for (u32 reg = 1; reg < 32; reg++) {
-        if (writes(i, 1u << reg, 0)) words &= ~(1u << reg);
-      }
+      words &= ~writes(block, inst).x;
     }
   }
 }
@@ -129,17 +110,18 @@ u32 FunctionLowering::temporary(Type type) {
 void FunctionLowering::body(const Block& block) {
   plan(block);
   find_words(block);
+  find_spans(block);
   next32_ = next64_ = 0;
   u32 guest = ~u32{0};
   for (u32 i = 0; i < block.code.size(); i++) {
     const Inst& inst = block.code[i];
     if (inst.guest != guest) {
       guest = inst.guest;
-      const u32 run = target_.group_accesses ? group_at(block, guest) : 1;
-      if (run > 1) {
+      if (const u32 run = group_at(block, guest); run != 0) {
         if (inst.op == Ir::fp_ready) effect(i);
         group(block, guest, run);
-        while (i + 1 < block.code.size() && block.code[i + 1].guest < guest + run) i++;
+        for (; i < block.code.size() && block.code[i].guest < guest + run; i++) note(block, block.code[i]);
+        i--;
         continue;
       }
     }
@@ -153,7 +135,13 @@ void FunctionLowering::body(const Block& block) {
         break;
       default: effect(i); break;
     }
+    note(block, inst);
   }
+}
+
+void FunctionLowering::note(const Block& block, const Inst& inst) {
+  dirty_ = dirty_ | sets(inst);
+  valid_ = valid_ | writes(block, inst);
 }
 
 void FunctionLowering::push(u32 v) {

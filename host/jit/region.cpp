@@ -152,7 +152,8 @@ class Discovery {
       left.pop_back();
       while (met.insert(at).second) {
         const std::optional<Known> insn = read(at);
-        if (!insn || insn->flow == Flow::interpret || met.size() > limits_.inlined_instructions) return std::nullopt;
+        if (!insn || insn->flow == Flow::interpret || insn->flow == Flow::system) return std::nullopt;
+        if (met.size() > limits_.inlined_instructions) return std::nullopt;
         const Insn& fields = insn->decoded.insn;
         if (info(insn->decoded.op).writes_x() && fields.rd == kLink) callee.link_kept = false;
         if (insn->flow == Flow::ret) {
@@ -347,6 +348,7 @@ class Discovery {
         }
         break;
       }
+      case Flow::system: end.kind = Exit::system; break;
       default: break;
     }
   }
@@ -381,7 +383,6 @@ Flow flow_of(const Decoded& decoded) {
     case Op::jalr:
       if (is_link(decoded.insn.rd)) return Flow::call_value;
       return is_link(decoded.insn.rs1) ? Flow::ret : Flow::jump_value;
-    case Op::none:
     case Op::ecall:
     case Op::ebreak:
     case Op::mret:
@@ -391,7 +392,8 @@ Flow flow_of(const Decoded& decoded) {
     case Op::sinval_vma:
     case Op::sfence_w_inval:
     case Op::sfence_inval_ir:
-    case Op::fence_i:
+    case Op::fence_i: return Flow::system;
+    case Op::none:
     case Op::amocas_q: return Flow::interpret;
     default: return Flow::next;
   }

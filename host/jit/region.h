@@ -31,7 +31,8 @@ enum class Flow : u8 {
   jump_value,  // an indirect jump
   call_value,
   ret,        // an indirect jump by the link register
-  interpret,  // not for compiled code: traps, returns from traps, fences of translation
+  system,     // the hart executes it, and nothing that was known before holds behind it: traps, returns, fences
+  interpret,  // not for compiled code
 };
 Flow flow_of(const Decoded& decoded);
 
@@ -44,7 +45,13 @@ using SeenTargets = std::vector<u32>;
 Region discover(const Window& window, u32 entry, const IsaOptions& isa, const RegionLimits& limits,
                 const SeenTargets& seen = {});
 
+struct LiftOptions {
+  bool fused_multiply_add = false;  // the engine has it
+  bool inline_float = true;         // arithmetic by the engine's own, where that is exact
+  bool fold_constants = true;
+};
+
 // Fills in the blocks' code.
-void lift(Region& region, const IsaOptions& isa, bool fused_multiply_add);
+void lift(Region& region, const IsaOptions& isa, const LiftOptions& options);
 
 }  // namespace hartwood::jit

@@ -182,6 +182,12 @@ const Program kPrograms[] = {
      "registers saved on the stack: one probe",
      {i(Op::addi, sp, sp, -32), store(Op::sd, ra, 24, sp), store(Op::sd, s0, 16, sp), store(Op::sd, zero, 8, sp),
       store(Op::sw, s1, 0, sp), kReturn}},
+    {"span",
+     "two loads that are no neighbours, then a store: one look into the table for stores",
+     {load(Op::lw, a5, 8, a4), i(Op::addiw, a3, a3, -1), load(Op::ld, a2, 0, a4), store(Op::sd, a3, 16, a4), kReturn}},
+    {"span_of_its_base",
+     "the last load writes the base register, and what follows belongs to another span",
+     {load(Op::lw, a5, 8, a4), i(Op::addiw, a3, a3, -1), load(Op::ld, a4, 0, a4), load(Op::ld, a2, 8, a4), kReturn}},
     {"group_that_ends",
      "a load of the base register, another base, a store",
      {load(Op::ld, a1, 8, a0), load(Op::ld, a0, 0, a0), load(Op::ld, a2, 0, a0), load(Op::ld, a3, 0, a1),
@@ -236,6 +242,15 @@ const Program kPrograms[] = {
      "Zbs, by constants and registers",
      {r(Op::bset, a2, a0, a1), r(Op::bclr, a3, a0, a1), r(Op::binv, a4, a0, a1), r(Op::bext, a5, a0, a1),
       shift(Op::bseti, a6, a0, 40), shift(Op::bexti, a7, a0, 41), kReturn}},
+    {"extended_words",
+     "two shifts are an extension, through a register too; not where another instruction is between",
+     {shift(Op::slli, a5, a4, 32), shift(Op::srli, a5, a5, 32), shift(Op::slli, a3, a3, 32),
+      shift(Op::srli, a3, a3, 30), shift(Op::slli, a2, a4, 32), i(Op::addi, a2, a2, 1), shift(Op::srli, a2, a2, 32),
+      kReturn}},
+    {"loaded_constants",
+     "constants go through registers",
+     {encode_upper(Op::lui, a5, 0x12), i(Op::addi, a5, a5, 0x345), encode_upper(Op::auipc, a4, 1),
+      i(Op::addi, a4, a4, 8), kReturn}},
     {"scaled_addresses",
      "Zba",
      {r(Op::sh1add, a2, a0, a1), r(Op::sh2add, a3, a0, a1), r(Op::sh3add, a4, a0, a1), r(Op::sh3add_uw, a5, a0, a1),
@@ -289,8 +304,11 @@ const Program kPrograms[] = {
      "between a store and a load",
      {store(Op::sw, a1, 0, a0), info(Op::fence).match | 0x33u << 20, load(Op::lw, a2, 0, a3), kReturn}},
     {"ecall_exit",
-     "the interpreter's: the region ends before it",
+     "the hart's: the region ends with it",
      {i(Op::addi, a7, zero, 93), i(Op::addi, a0, zero, 0), encode_plain(Op::ecall), kReturn}},
+    {"supervisor_return",
+     "behind a load: what has changed is the state's",
+     {load(Op::ld, a0, 0, sp), encode_plain(Op::sret)}},
     {"illegal", "behind a branch", {branch(Op::bne, a0, zero, 8), 0xffffffff, i(Op::addi, a0, a0, 1), kReturn}},
 
     // ---- what is around the functions
@@ -315,7 +333,6 @@ Target target_of(const Program& program) {
                    .read_table = 0x3014};
   target.ram_base = 0x0800'0000;
   target.ram_bytes = u64{64} << 20;
-  target.fused_multiply_add = program.setting.fused_multiply_add;
   target.branch_hints = true;
   target.group_accesses = program.setting.group_accesses;
   return target;
@@ -415,8 +432,9 @@ std::string golden_text(const Program& program) {
   const Target target = target_of(program);
   CompilerOptions options;
   options.limits = program.setting.limits;
-  const std::vector<Region> regions = gather_regions(window_of(program), {program.setting.at}, isa, options,
-                                                     program.setting.fused_multiply_add, program.setting.seen);
+  options.lift.fused_multiply_add = program.setting.fused_multiply_add;
+  const std::vector<Region> regions =
+      gather_regions(window_of(program), {program.setting.at}, isa, options, program.setting.seen);
   std::string text = format("%s: %s\n\n== guest\n%s", program.name, program.about, guest_text(program, isa).c_str());
   text += "\n== operations\n";
   // Slots of instructions hold numbers of the instruction table, which grows.
@@ -433,7 +451,8 @@ std::string golden_text(const Program& program) {
   }
   const EmittedModule module = lower(regions, 1024, target);
 
-  constexpr u32 kImports = 2;  // functions; they come first
+  constexpr const char* kImported[] = {"hw_jit_execute", "hw_jit_accesses", "hw_jit_system"};  // they come first
+  constexpr u32 kImports = std::size(kImported);
   std::map<u64, std::string> locals;
   wasm::TextOptions shown;
   shown.immediate = [&](std::string_view instruction, u64 value) -> std::string {
@@ -443,7 +462,7 @@ std::string golden_text(const Program& program) {
     }
     // The imports, the regions in their order, and what each module has besides.
     if (instruction == "call") {
-      if (value < kImports) return value == 0 ? "hw_jit_execute" : "hw_jit_accesses";
+      if (value < kImports) return kImported[value];
       if (value - kImports < regions.size()) return format("region_%x", regions[value - kImports].entry);
       return format("helper_%llu", static_cast<unsigned long long>(value - kImports - regions.size()));
     }

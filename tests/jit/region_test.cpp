@@ -30,7 +30,7 @@ Window window_of(const std::vector<u32>& words, u32 at = kEntry) {
 
 Region region_of(const std::vector<u32>& words, const RegionLimits& limits = {}, const SeenTargets& seen = {}) {
   Region region = discover(window_of(words), kEntry, IsaOptions{}, limits, seen);
-  lift(region, IsaOptions{}, true);
+  lift(region, IsaOptions{}, {});
   EXPECT_EQ(verify(region), "") << to_text(region);
   return region;
 }
@@ -137,7 +137,7 @@ TEST(JitRegion, AFunctionThatIsCalledInALoopIsCompiledIntoIt) {
   const Region region = region_of(words);
   EXPECT_EQ(count(region, Exit::call), 0u);
   EXPECT_EQ(count(region, Exit::ret), 0u) << "its return is a jump, as its link register is never written";
-  EXPECT_EQ(region.instructions(), 5u);
+  EXPECT_EQ(region.instructions(), 6u);
   RegionLimits apart;
   apart.inline_calls = false;
   EXPECT_EQ(count(region_of(words, apart), Exit::call), 1u);
@@ -227,13 +227,23 @@ TEST(JitRegion, OfManyFunctionsBehindPointersTheNearestAreInlined) {
   for (u32 i = 0; i < 8; i++) EXPECT_EQ(region.blocks[end.cases[i]].offset, static_cast<i32>(kEntry + 16 + 8 * i));
 }
 
-TEST(JitRegion, WhatTrapsIsTheInterpretersAndEndsTheRegion) {
-  const Region region = region_of({encode_i(Op::addi, a0, a0, 1), encode_plain(Op::ecall), kReturn});
+TEST(JitRegion, WhatTheHartDoesEndsTheRegionAndBelongsToIt) {
+  for (const Op op : {Op::ecall, Op::ebreak, Op::sret, Op::mret, Op::wfi, Op::sfence_vma, Op::fence_i}) {
+    const Region region = region_of({encode_i(Op::addi, a0, a0, 1), info(op).match, kReturn});
+    ASSERT_EQ(region.blocks.size(), 1u) << info(op).name;
+    EXPECT_EQ(region.blocks[0].count(), 2u) << info(op).name;
+    EXPECT_EQ(region.blocks[0].end.kind, Exit::system) << info(op).name;
+  }
+}
+
+TEST(JitRegion, WhatIsNotForCompiledCodeIsTheInterpretersAndEndsTheRegion) {
+  constexpr u32 kIllegal = 0xffff'ffff;
+  const Region region = region_of({encode_i(Op::addi, a0, a0, 1), kIllegal, kReturn});
   ASSERT_EQ(region.blocks.size(), 1u);
   EXPECT_EQ(region.blocks[0].count(), 1u);
   EXPECT_EQ(region.blocks[0].end.kind, Exit::interpret);
   EXPECT_EQ(region.blocks[0].end.target, static_cast<i32>(kEntry + 4));
-  EXPECT_TRUE(discover(window_of({encode_plain(Op::ecall)}), kEntry, IsaOptions{}, {}).blocks.empty());
+  EXPECT_TRUE(discover(window_of({kIllegal}), kEntry, IsaOptions{}, {}).blocks.empty());
 }
 
 TEST(JitRegion, BranchesOutOfTheWindowLeave) {
@@ -349,7 +359,7 @@ TEST(JitLift, EveryInstruction) {
       const u32 word = of.match | (fields & ~of.mask);
       if (decode(word, all).op == Op::none) continue;
       Region region = discover(window_of({word, kReturn}), kEntry, all, {});
-      lift(region, all, true);
+      lift(region, all, {.fused_multiply_add = true});
       EXPECT_EQ(verify(region), "") << of.mnemonic;
       lifted += !region.blocks.empty();
     }
