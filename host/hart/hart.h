@@ -269,8 +269,13 @@ class Hart final : public FenceTarget {
   u8 heat_[kHeatCells];
   std::bitset<kHeatCells> hot_;  // cells of places that compiled code begins at: it is asked for there at each jump
   u8& heat_of(const u8* slot) { return heat_[(reinterpret_cast<uintptr_t>(slot) >> 3) & (kHeatCells - 1)]; }
+  bool is_hot(const u8* slot) { return hot_[static_cast<size_t>(&heat_of(slot) - heat_)]; }
+  // How control came to a place: a slice begins there; or by any instruction but the following; or by an indirect jump
+  // or call that is no return.
+  enum class WayIn : u8 { resumed, direct, indirect };
+  static WayIn way_of(const u8* jalr_slot);
   // As TranslatedCode::enter.
-  bool enter_translated(u64& pc, u32 budget, u8& heat);
+  bool enter_translated(u64& pc, u32 budget, u8& heat, WayIn way);
 
   u64 fallbacks_[kOpCount] = {};
   Trap trap_;

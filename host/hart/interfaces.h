@@ -56,8 +56,9 @@ class TranslatedCode {
   // The interpreter is about to execute at `pc`, which lies in RAM page `page`, and has often been there. Executes
   // compiled code from there as far as there is any, with window.budget counted down; `pc` becomes where to go on, plus
   // 1 if an instruction must be interpreted there first. False: there is no code, and nothing has happened. `jumps`: to
-  // the place, since this was asked there last.
-  virtual bool enter(u64& pc, u64 page, u32 jumps) = 0;
+  // the place, since this was asked there last; 0: it was not jumped to.
+  // `indirect`: it was now by an indirect jump or call.
+  virtual bool enter(u64& pc, u64 page, u32 jumps, bool indirect) = 0;
   // FENCE.I; and fences of address translation: everything, what is not global of an ASID, or what maps one address.
   virtual void fence_code() = 0;
   virtual void fence_all() = 0;

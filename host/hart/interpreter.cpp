@@ -286,6 +286,7 @@ void Hart::interpret(u32 steps) {
   c.hart = this;
   c.budget = steps;
   u64 pc = state.pc;
+  WayIn way = WayIn::resumed;
   constexpr Fast::InRegister in_register, x;
   constexpr bool kept = false, dead = true;
 
@@ -302,12 +303,13 @@ enter_page:
   loop_.first = reinterpret_cast<const u8*>(loop_.page->slots);
   loop_.page_va = pc & ~kPageMask;
   c.slot = loop_.first + ((pc & kPageMask) << kSlotShift);
-  if (--heat_of(c.slot) == 0) [[unlikely]] {
+  if (way == WayIn::resumed ? is_hot(c.slot) : --heat_of(c.slot) == 0) [[unlikely]] {
     pc = c.pc();
   hot : {
     // The place may be one where compiled code begins.
     u64 to = pc;
-    const bool entered = enter_translated(to, c.budget, heat_of(c.slot));
+    const bool entered = enter_translated(to, c.budget, heat_of(c.slot), way);
+    way = WayIn::direct;
     c.budget = static_cast<u32>(window_.budget);
     if (entered) {
       pc = to & ~u64{1};
@@ -326,6 +328,7 @@ enter_page:
     }
   }
   }
+  way = WayIn::direct;
 
   for (;;) {
     switch (c.insn().op) {
@@ -377,15 +380,18 @@ enter_page:
 #define HW_STEP_jump(name, bytes, rest)                              \
   {                                                                  \
     const u64 from = c.pc();                                         \
+    const u8* const jump = c.slot;                                   \
     semantics::name(c);                                              \
     if (((c.target ^ from) & ~kPageMask) == 0) {                     \
       c.slot = loop_.first + ((c.target & kPageMask) << kSlotShift); \
       if (--heat_of(c.slot) == 0) [[unlikely]] {                     \
+        if (Op::name == Op::jalr) way = way_of(jump);                \
         pc = c.target;                                               \
         goto hot;                                                    \
       }                                                              \
       continue;                                                      \
     }                                                                \
+    if (Op::name == Op::jalr) way = way_of(jump);                    \
     pc = c.target;                                                   \
     goto enter_page;                                                 \
   }

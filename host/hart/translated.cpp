@@ -114,14 +114,23 @@ u32 Hart::execute_accesses_for_translated(const AccessRun& run, u64 pc, u32 budg
   return bytes - (done << TranslatedCode::kNotDoneShift);
 }
 
+Hart::WayIn Hart::way_of(const u8* jalr_slot) {
+  constexpr u32 kLink = 1;
+  const Insn& insn = *reinterpret_cast<const Insn*>(jalr_slot);
+  return insn.rd == kSinkRegister && insn.rs1 == kLink ? WayIn::direct : WayIn::indirect;
+}
+
 // Out of the fast loop, so that it calls one function only.
-bool Hart::enter_translated(u64& pc, u32 budget, u8& heat) {
-  heat = visits_;
+bool Hart::enter_translated(u64& pc, u32 budget, u8& heat, WayIn way) {
   window_.budget = static_cast<i32>(budget);
+  const bool resumed = way == WayIn::resumed;  // nothing has jumped there
+  if (!resumed) heat = visits_;
   if (translated_ == nullptr) return false;
   refresh_fp_window();
   const size_t cell = static_cast<size_t>(&heat - heat_);
-  const bool entered = translated_->enter(pc, loop_.page->page, hot_[cell] ? 1 : visits_);
+  const u32 jumps = resumed ? 0 : hot_[cell] ? 1 : visits_;
+  const bool entered = translated_->enter(pc, loop_.page->page, jumps, way == WayIn::indirect);
+  if (resumed) return entered;
   hot_[cell] = entered;
   if (entered) heat = 1;
   return entered;

@@ -18,6 +18,7 @@ class Candidates {
   struct Place {
     u64 pc = 0;
     u32 visits = 0;
+    bool indirect = false;  // some of them by an indirect jump or call
   };
   static constexpr u32 kSets = 1024, kWays = 4;
 
@@ -29,7 +30,7 @@ class Candidates {
     Place& least = *std::ranges::min_element(set, {}, &Place::visits);
     const u32 age = least.visits;
     for (Place& other : set) other.visits -= std::min(other.visits, age);
-    least = {pc, 0};
+    least = {.pc = pc};
     return least;
   }
   std::span<const Place> all() const { return places_; }

@@ -204,8 +204,8 @@ class FunctionLowering {
   // How many instructions from `first` on make one group; 0: it is in no span.
   u32 group_at(const Block& block, u32 first) const;
   void group(const Block& block, u32 first, u32 count);
-  // Whether all of it can be reached; then its offset in RAM is in `x_`.
-  void find_span(const Span& span);
+  // Its place in RAM, or to the label `apart` if not all of it can be reached.
+  void find_span(const Span& span, u32 apart);
   // An access to RAM at `distance` bytes from what `place` pushes.
   template <class Place>
   void direct(const PlainAccess& access, Place&& place, u32 distance);

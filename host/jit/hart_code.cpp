@@ -132,9 +132,10 @@ u32 HartCode::find(u64 pc, u64 page) {
   return slot;
 }
 
-void HartCode::consider(u64 pc, u64 page, u32 jumps) {
+void HartCode::consider(u64 pc, u64 page, u32 jumps, bool indirect) {
   Candidates::Place& candidate = candidates_.of(pc);
   candidate.visits += jumps;
+  candidate.indirect |= indirect;
   if (candidate.visits < jumps_) return;
   if (!registry_.open()) {
     if (hart_.state().retired < after_) {
@@ -145,6 +146,7 @@ void HartCode::consider(u64 pc, u64 page, u32 jumps) {
   }
   candidate.visits = 0;
   Request request;
+  request.indirect = candidate.indirect;
   request.entry = kWindowBefore * static_cast<u32>(kPageBytes) + static_cast<u32>(pc & kPageMask);
   const u64 first = (pc & ~kPageMask) - kWindowBefore * kPageBytes;
   for (u32 i = 0; i < kWindowPages; i++)
@@ -153,7 +155,8 @@ void HartCode::consider(u64 pc, u64 page, u32 jumps) {
   // A switch is hot before each of its cases is: those that were jumped to at all belong to it too.
   for (const Candidates::Place& other : candidates_.all()) {
     const u64 offset = other.pc - first;
-    if (other.visits != 0 && offset < kWindowPages * kPageBytes) request.jumped_to.push_back(static_cast<u32>(offset));
+    if (other.indirect && other.visits != 0 && offset < kWindowPages * kPageBytes)
+      request.jumped_to.push_back(static_cast<u32>(offset));
   }
   constexpr u32 kWords = Hart::kHalfwords / 64;
   if (jumps_ > 1) {
@@ -165,7 +168,7 @@ void HartCode::consider(u64 pc, u64 page, u32 jumps) {
   registry_.request(std::move(request));
 }
 
-bool HartCode::enter(u64& pc, u64 page, u32 jumps) {
+bool HartCode::enter(u64& pc, u64 page, u32 jumps, bool indirect) {
   TranslatedCode::Window& window = hart_.window();
   window.context = context();
   for (bool entered = false;; entered = true) {
@@ -183,8 +186,8 @@ bool HartCode::enter(u64& pc, u64 page, u32 jumps) {
       if (slot == 0) {
         if (entered)
           gaps_++;
-        else if (page != kNoPage)
-          consider(pc, page, jumps);
+        else if (page != kNoPage && jumps != 0)
+          consider(pc, page, jumps, indirect);
         return entered;
       }
     }

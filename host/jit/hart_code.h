@@ -24,7 +24,7 @@ class HartCode final : public TranslatedCode {
   // executed before.
   HartCode(Hart& hart, Registry& registry, u32 jumps, u64 after);
 
-  bool enter(u64& pc, u64 page, u32 jumps) override;
+  bool enter(u64& pc, u64 page, u32 jumps, bool indirect) override;
   void fence_code() override;
   void fence_all() override;
   void fence_asid(u64 asid) override;
@@ -53,7 +53,7 @@ class HartCode final : public TranslatedCode {
   // Where there is no code, the entry says so with an odd pc, which no jump asks for.
   JumpEntry& entry_of(u64 pc) { return cache_[(pc >> 1) & (kJumpEntries - 1)]; }
   u32 find(u64 pc, u64 page);
-  void consider(u64 pc, u64 page, u32 jumps);
+  void consider(u64 pc, u64 page, u32 jumps, bool indirect);
 
   Hart& hart_;
   Registry& registry_;

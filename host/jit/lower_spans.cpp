@@ -89,29 +89,25 @@ u32 FunctionLowering::group_at(const Block& block, u32 first) const {
 void FunctionLowering::group(const Block& block, u32 first, u32 count) {
   Span& span = spans_[span_of_[first]];
   const std::vector<PlainAccess> accesses(span.accesses.begin() + span.done, span.accesses.begin() + span.done + count);
-  if (span.done == 0) {
-    span.at = temporary(Type::i32);
-    find_span(span);
+  const bool finds = span.done == 0, kept = count < span.accesses.size();
+  if (finds) span.at = temporary(Type::i32);
+  const u32 done = code_.open(op::kBlock);
+  const u32 apart = code_.open(op::kBlock);
+  if (finds) {
+    find_span(span, apart);
   } else {
     code_.get(span.at);
     code_.i32(kNowhere);
-    code_.op(op::kI32Ne);
+    code_.op(op::kI32Eq);
+    code_.hint(false);
+    code_.br_if(apart);
   }
-  const bool kept = span.done == 0 && count < span.accesses.size();
-  span.done += count;
-  code_.hint(true);
-  code_.open(op::kIf);
-  if (span.done == count) {
-    code_.get(x_);
-    code_.op(op::kI32WrapI64);
-    code_.set(span.at);
-  }
-  for (const PlainAccess& each : accesses) {
+  for (const PlainAccess& each : accesses)
     direct(
         each, [&] { code_.get(span.at); }, static_cast<u32>(each.offset - span.low));
-  }
-  code_.otherwise();
-  if (kept) {
+  code_.br(done);
+  code_.close();
+  if (finds && kept) {
     code_.i32(kNowhere);
     code_.set(span.at);
   }
@@ -120,9 +116,14 @@ void FunctionLowering::group(const Block& block, u32 first, u32 count) {
   else
     by_the_full_context(block, first, accesses);
   code_.close();
+  span.done += count;
 }
 
-void FunctionLowering::find_span(const Span& span) {
+void FunctionLowering::find_span(const Span& span, u32 apart) {
+  const auto unless = [&] {
+    code_.hint(false);
+    code_.br_if(apart);
+  };
   code_.get(x_local_[span.accesses[0].base]);
   if (span.low != 0) {
     code_.i64(span.low);
@@ -133,15 +134,19 @@ void FunctionLowering::find_span(const Span& span) {
   code_.tee(x_);
   code_.i64(static_cast<i64>(~(target_.ram_bytes - span.largest)));
   code_.op(op::kI64And);
-  code_.op(op::kI64Eqz);
-  // The last byte in the same page.
+  code_.i64(0);
+  code_.op(op::kI64Ne);
+  unless();
   code_.get(x_);
   code_.op(op::kI32WrapI64);
+  code_.set(span.at);
+  if (span.high - span.low <= span.largest) return;  // one aligned piece of memory lies in one page
+  code_.get(span.at);
   code_.i32(static_cast<i32>(kPageMask));
   code_.op(op::kI32And);
   code_.i32(static_cast<i32>(kPageBytes) - (span.high - span.low));
-  code_.op(op::kI32LeU);
-  code_.op(op::kI32And);
+  code_.op(op::kI32GtU);
+  unless();
 }
 
 template <class Place>

@@ -36,8 +36,9 @@ enum class Flow : u8 {
 };
 Flow flow_of(const Decoded& decoded);
 
-// Offsets that control was seen to jump to. Those near an indirect jump that is no call and no return are taken for its
-// targets (a switch's cases): it goes there inside the region; the others it reaches as any code outside.
+// Offsets that control was seen to come to by indirect jumps and calls. Those near an indirect jump that is no call and
+// no return are taken for its targets (a switch's cases): it goes there inside the region; the others it reaches as any
+// code outside.
 using SeenTargets = std::vector<u32>;
 
 // Blocks with their guest instructions and terminators, without code: lift() adds it. `entry` has a present page. Empty

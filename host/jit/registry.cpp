@@ -38,7 +38,7 @@ bool Registry::request(Request request) {
     Asked& asked = asked_[key(request)];
     constexpr u32 kAttempts = 8;
     if (asked.waiting || asked.attempts >= kAttempts) return false;
-    if (asked.attempts == 0)
+    if (request.indirect && asked.attempts == 0)
       places_[request.pages[request.entry >> kPageShift]].push_back(static_cast<u16>(request.entry & kPageMask));
     asked.waiting = true;
     asked.attempts++;

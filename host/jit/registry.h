@@ -47,7 +47,8 @@ struct Request {
   u32 entry = 0;                        // window offset
   std::array<u64, kWindowPages> pages;  // RAM page numbers, kNoPage where nothing executable is mapped
   std::vector<u64> executed;            // Window::executed_halfwords
-  std::vector<u32> jumped_to;  // window offsets of places that control often jumps to, as far as a hart remembers
+  bool indirect = false;                // control comes to the entry by indirect jumps or calls
+  std::vector<u32> jumped_to;           // window offsets of other such places, as far as a hart remembers
   // Modules that end where something has been executed since, and where in this window their first entries are. Set by
   // take().
   struct Grown {
@@ -126,8 +127,8 @@ class Registry {
   void dropped(u32 hart, u32 id);
 
   // ---- compilers
-  // Takes a request. False: none. `seen`: window offsets of the places in its pages that control was seen to jump to:
-  // what the request says, and all that were asked for so far.
+  // Takes a request. False: none. `seen`: window offsets of the places in its pages that control was seen to come to
+  // by indirect jumps and calls: what the request says, and such that were asked for so far.
   bool take(Request& request, std::vector<u32>& seen);
   // Whether the caller is to replace a module, and nobody else does.
   bool replace(u32 id);

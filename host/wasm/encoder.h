@@ -66,6 +66,7 @@ enum : u8 {
   kI32Ne = 0x47,
   kI32LtS = 0x48,
   kI32LtU = 0x49,
+  kI32GtU = 0x4b,
   kI32LeU = 0x4d,
   kI32GeU = 0x4f,
   kI64Eqz = 0x50,

@@ -146,6 +146,21 @@ TEST_F(JitRegistry, SeenPlacesBecomeCases) {
   }
 }
 
+// So is what was asked for because control jumps there; what it comes to directly is nobody's case.
+TEST_F(JitRegistry, RequestsForWhatIsJumpedToAreSeen) {
+  place({encode_i(Op::jalr, zero, a5, 0), 0, 0, 0, encode_i(Op::addi, a0, a0, 5), encode_i(Op::jalr, zero, ra, 0)});
+  for (const bool indirect : {false, true}) {
+    Registry registry(*memory_, 1, kFirstSlot, statistics_);
+    Request asked = request(), taken;
+    asked.entry += 16;
+    asked.indirect = indirect;
+    ASSERT_TRUE(registry.request(asked));
+    std::vector<u32> seen;
+    ASSERT_TRUE(registry.take(taken, seen));
+    EXPECT_EQ(seen, indirect ? std::vector<u32>{asked.entry} : std::vector<u32>{});
+  }
+}
+
 // A region that ended where nothing had been executed is made anew when something behind that gets hot; the new module
 // takes the old one's place.
 class JitRegistryGrowth : public JitRegistry {
