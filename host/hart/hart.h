@@ -96,7 +96,8 @@ class Hart final : public FenceTarget {
   const Tlb& tlb() const { return tlb_; }
 
   // Compiled code: what jit/hart_code.h needs of the hart. `code` outlives the hart's last run; null: interpreted only.
-  // `visits`: jumps to a place between two questions whether there is code, 1 to 255.
+  // `visits`: jumps to a place between two questions whether there is code, 1 to 255; 1: it is asked at the beginning
+  // of each slice too.
   void use_translated(TranslatedCode* code, u8 visits = kCold);
   TranslatedCode::Window& window() { return window_; }
   bool must_leave() const { return leave_; }

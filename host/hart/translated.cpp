@@ -13,6 +13,8 @@ void Hart::use_translated(TranslatedCode* code, u8 visits) {
   translated_ = code;
   visits_ = visits;
   std::memset(heat_, visits, sizeof heat_);
+  hot_.reset();
+  if (visits == 1) hot_.set();
 }
 
 void Hart::refresh_fp_window() {

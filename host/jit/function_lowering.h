@@ -115,7 +115,7 @@ class FunctionLowering {
   // Brings the local up to date.
   void charge();
   // The virtual address of a place in the window.
-  void push_address(i32 offset);
+  void push_address(i64 offset);
   // `interpret`: the instruction there is the interpreter's; else it may be that there is code for it.
   i32 site(i32 offset, u32 not_done, bool interpret = true) const;
   // `site` is on the stack.

@@ -145,8 +145,12 @@ void HartCode::consider(u64 pc, u64 page, u32 jumps, bool indirect) {
     registry_.set_open();
   }
   candidate.visits = 0;
+  ask(pc, page, candidate.indirect);
+}
+
+void HartCode::ask(u64 pc, u64 page, bool indirect) {
   Request request;
-  request.indirect = candidate.indirect;
+  request.indirect = indirect;
   request.entry = kWindowBefore * static_cast<u32>(kPageBytes) + static_cast<u32>(pc & kPageMask);
   const u64 first = (pc & ~kPageMask) - kWindowBefore * kPageBytes;
   for (u32 i = 0; i < kWindowPages; i++)

@@ -30,6 +30,8 @@ class HartCode final : public TranslatedCode {
   void fence_asid(u64 asid) override;
   void fence_address(u64 va) override;
 
+  // Asks the registry for the code at `pc`, in RAM page `page`. `indirect`: control comes there by indirect jumps.
+  void ask(u64 pc, u64 page, bool indirect);
   // The hart's thread has instantiated a module, or forgotten one that is being dropped.
   void installed(u32 module);
   void dropped(u32 module);

@@ -259,9 +259,9 @@ void FunctionLowering::store_budget() {
   code_.memory(op::kI32Store, 2, target_.layout.budget);
 }
 
-void FunctionLowering::push_address(i32 offset) {
+void FunctionLowering::push_address(i64 offset) {
   code_.get(kPc);
-  const i64 distance = i64{offset} - region_.entry;
+  const i64 distance = offset - region_.entry;
   if (distance == 0) return;
   code_.i64(distance);
   code_.op(op::kI64Add);

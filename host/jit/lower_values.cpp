@@ -217,7 +217,7 @@ void FunctionLowering::make(u32 v) {
   const Inst& inst = insts()[v];
   switch (inst.op) {
     case Ir::constant: code_.i64(inst.imm); break;
-    case Ir::code_address: push_address(static_cast<i32>(inst.imm)); break;
+    case Ir::code_address: push_address(inst.imm); break;
     case Ir::get_x: code_.get(x_local_[inst.reg]); break;
     case Ir::get_f:
       code_.get(f_local_[inst.reg]);

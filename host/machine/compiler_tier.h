@@ -28,8 +28,9 @@ class CompilerTier {
   jit::Registry& registry() { return registry_; }
   jit::Compiler& compiler() { return compiler_; }
 
- private:
   static jit::Target target_of(GuestMemory& memory);
+
+ private:
   jit::Registry registry_;
   jit::Compiler compiler_;
   std::vector<std::unique_ptr<jit::HartCode>> harts_;

@@ -15,6 +15,7 @@
 #include <ostream>
 #include <vector>
 
+#include "hart/engine.h"
 #include "hart/hart.h"
 #include "sbi/support.h"
 #include "support/asm.h"
@@ -132,6 +133,7 @@ class Rig {
     of_hart.slice = options.slice;
     HartParts parts{*memory_, bus, attention, clock, nullptr, options.tracer};
     hart_ = std::make_unique<Hart>(of_hart, parts);
+    if (options.tracer == nullptr) engine_ = make_engine(*hart_);
     reset();
     place_stubs();
   }
@@ -184,6 +186,7 @@ class Rig {
   // Executes `count` instructions where pc is.
   Outcome run(u64 count = 1) {
     const u64 traps = hart_->traps();
+    if (engine_ != nullptr) engine_->prepare(count);
     EXPECT_EQ(hart_->run(count), Hart::Exit::budget);
     return outcome_since(traps);
   }
@@ -331,6 +334,7 @@ class Rig {
   std::unique_ptr<MachineShared> shared_;
   std::unique_ptr<GuestMemory> memory_;
   std::unique_ptr<Hart> hart_;
+  std::unique_ptr<Engine> engine_;
   std::map<u32, u32> stubs_;
   u64 stub_va_[4] = {kStubs, kStubs, kStubs, kStubs};
 

@@ -46,6 +46,7 @@ const inlineCalls = 1 << 3; // of hw_compiler_passes
 const engines = [
   ['interpreted', {}, 1000],
   ['compiled', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 1000],
+  ['compiled, without passes', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 1000, 0],
   ['compiled, every call a call', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 1000, ~inlineCalls],
   ['compiled in short slices', { compiler: true, compiler_visits: 20, compiler_after: 0 }, 61],
   ['compiled eagerly', { compiler: true, compiler_eager: true }, 211],
