@@ -43,6 +43,11 @@ namespace hartwood::jit {
 // Table slots that translated code may use, from Registry's first on.
 inline constexpr u32 kTableSlots = 65536;
 
+// What compiled code may take of the process's memory, in bytes; and how much of it an engine takes for each byte of a
+// module, with its bookkeeping and its machine code: 11 to 13 where all is optimized, 19 for the smallest modules, by
+// tools/bench/code-memory.mjs.
+inline constexpr u64 kCodeMemory = u64{256} << 20, kMemoryPerByte = 16;
+
 struct Request {
   u32 entry = 0;                        // window offset
   std::array<u64, kWindowPages> pages;  // RAM page numbers, kNoPage where nothing executable is mapped
@@ -173,7 +178,7 @@ class Registry {
   std::unordered_map<u64, std::vector<u16>> places_;  // asked for, by RAM page
   u32 next_slot_, end_slot_;
   std::vector<std::pair<u32, u32>> free_slots_;
-  u64 budget_ = u64{64} << 20;
+  u64 budget_ = kCodeMemory / kMemoryPerByte;
   u64 live_bytes_ = 0;
   u32 now_ = 1;
   Atomic<u32> work_{0};
