@@ -42,9 +42,10 @@ test('says what is wrong: a broken kernel file, and goes on with the usual setti
     await visit.prompt();
   }));
 
-for (const kind of ['io', 'compiler']) {
+// The compiler has a worker only once there is something to compile.
+for (const [kind, query] of [['io', ''], ['compiler', '?compiler=early']] as const) {
   test(`says what is wrong: a worker that crashes (${kind})`, () =>
-    visiting(site, '', async (visit) => {
+    visiting(site, query, async (visit) => {
       await visit.prompt();
       const worker = visit.page.workers().find((each) => each.url().includes(`${kind}-worker`));
       assert.ok(worker !== undefined);

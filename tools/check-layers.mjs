@@ -29,7 +29,7 @@ const layers = {
 // What TypeScript folders may import by path: prefixes from the project's root.
 const typescript = {
   workers: ['workers/', 'build/generated/'],
-  'web/api': ['web/api/', 'workers/protocol.ts', 'build/generated/'],
+  'web/api': ['web/api/', 'workers/protocol.ts', 'workers/wait.ts', 'build/generated/'],
   'web/shared': ['web/shared/', 'web/api/', 'build/generated/'],
   'web/page': ['web/page/', 'web/api/', 'web/shared/', 'build/generated/'],
   'web/embed': ['web/embed/', 'web/api/', 'web/shared/', 'web/page/'],

@@ -45,6 +45,7 @@ bool Registry::request(Request request) {
     requests_.push_back(std::move(request));
   }
   statistics_.requests.fetch_add(1);
+  statistics_.requests.notify();  // the page, which makes the compiler's worker for the first one
   work_.fetch_add(1);
   work_.notify();
   return true;

@@ -6,11 +6,13 @@
 // its workers are stopped and every reference to the memory is dropped, because browsers free such a memory only when
 // nothing refers to it any more (with the option keepMemory: at terminate()).
 import {
-  HartShared_attention, HartShared_mail_posted, MachineShared_clock_word, MachineShared_event, MachineShared_harts,
-  MachineShared_power, kAttentionMail, kAttentionStop, kPowerCrashed, kPowerExited, kPowerOff, kPowerOn, kPowerReboot,
-  sizeof_HartShared, sizeof_MachineShared,
+  CompilerStatistics_requests, HartShared_attention, HartShared_mail_posted, MachineShared_clock_word,
+  MachineShared_compiler, MachineShared_event, MachineShared_harts, MachineShared_power, kAttentionMail,
+  kAttentionStop, kPowerCrashed, kPowerExited, kPowerOff, kPowerOn, kPowerReboot, sizeof_HartShared,
+  sizeof_MachineShared,
 } from '../../build/generated/layout.ts';
 import type { FromClock, FromCompiler, FromHart, FromIo, ToClock, ToCompiler, ToHart, ToIo } from '../../workers/protocol.ts';
+import { makeWaitForChange } from '../../workers/wait.ts';
 import { ConsoleStream } from './console.ts';
 import { MachineError } from './errors.ts';
 import type { MachineHost, WorkerHandle } from './host.ts';
@@ -76,7 +78,9 @@ export class Machine {
   private readonly io: WorkerHandle<ToIo, FromIo>;
   private readonly hartWorkers: WorkerHandle<ToHart, FromHart>[];
   private readonly clock: WorkerHandle<ToClock, FromClock>;
-  private readonly compiler: WorkerHandle<ToCompiler, FromCompiler> | null = null;
+  private readonly host: MachineHost;
+  private readonly hasCompiler: boolean;
+  private compiler: WorkerHandle<ToCompiler, FromCompiler> | null = null;
   private readonly pings = new Map<number, () => void>();
   private readonly started: Promise<void>;
   private settleStart!: { resolve: () => void; reject: (error: MachineError) => void };
@@ -105,6 +109,8 @@ export class Machine {
 
   private constructor(options: BootOptions, plan: BootPlan, host: MachineHost) {
     this.options = options;
+    this.host = host;
+    this.hasCompiler = plan.configuration.compiler;
     this.onerror = options.onError ?? null;
     this.harts = plan.configuration.harts;
     this.memory = plan.configuration.memory;
@@ -129,11 +135,6 @@ export class Machine {
     this.clock = host.startWorker('clock', 'hartwood clock');
     this.clock.onMessage = (message) => this.fromClock(message);
     this.clock.onError = (message) => this.crash('The clock worker', message);
-    if (plan.configuration.compiler) {
-      this.compiler = host.startWorker('compiler', 'hartwood compiler');
-      this.compiler.onMessage = (message) => this.fromCompiler(message);
-      this.compiler.onError = (message) => this.crash('The compiler worker', message);
-    }
 
     if (options.size !== undefined) this.resize(options.size.columns, options.size.rows);
     host.compileCore().then(
@@ -270,7 +271,7 @@ export class Machine {
     this.hartWorkers.forEach((worker, hart) => {
       const stack = hartStacks[hart];
       if (stack === undefined) return;
-      if (this.compiler === null) {
+      if (!this.hasCompiler) {
         worker.post({ ...common, stack, hart, translations: null });
       } else {
         const { port1, port2 } = new MessageChannel();
@@ -280,11 +281,24 @@ export class Machine {
       }
     });
     this.clock.post({ ...common, stack: clockStack });
-    this.compiler?.post({ ...common, stack: compilerStack, harts: compilerPorts }, compilerPorts);
+    if (this.hasCompiler) void this.startCompiler({ ...common, stack: compilerStack, harts: compilerPorts });
+  }
+
+  /** Its worker exists only when there is something to compile: a boot has better uses for processors. */
+  private async startCompiler(start: ToCompiler): Promise<void> {
+    const requests = (start.shared + MachineShared_compiler + CompilerStatistics_requests) / 4;
+    const words = new Int32Array(start.memory.buffer);
+    const wait = makeWaitForChange();
+    while (Atomics.load(words, requests) === 0) await wait(words, requests, 0);
+    if (this.over) return;
+    this.compiler = this.host.startWorker<ToCompiler, FromCompiler>('compiler', 'hartwood compiler');
+    this.compiler.onMessage = (message) => this.fromCompiler(message);
+    this.compiler.onError = (message) => this.crash('The compiler worker', message);
+    this.compiler.post(start, start.harts);
   }
 
   private readerOf(memory: WebAssembly.Memory, shared: number): StatisticsReader {
-    return new StatisticsReader(memory.buffer, shared, this.harts, this.compiler !== null, performance.now());
+    return new StatisticsReader(memory.buffer, shared, this.harts, this.hasCompiler, performance.now());
   }
 
   private maybeRun(): void {
@@ -388,7 +402,7 @@ export class Machine {
     if (this.running !== null) {
       const words = new Int32Array(this.running.memory.buffer, this.running.shared, sizeof_MachineShared / 4);
       Atomics.compareExchange(words, MachineShared_power / 4, kPowerOn, kPowerOff);
-      for (const offset of [MachineShared_event, MachineShared_clock_word]) {
+      for (const offset of [MachineShared_event, MachineShared_clock_word, MachineShared_compiler + CompilerStatistics_requests]) {
         Atomics.add(words, offset / 4, 1);
         Atomics.notify(words, offset / 4);
       }

@@ -107,7 +107,7 @@ test('guest RAM can be read while the machine runs, and after its end only where
   }
 });
 
-test('the compiler is a worker and statistics, and neither without it', async () => {
+test('the compiler is a worker, as soon as there is something to compile, and statistics; and neither without it', async () => {
   for (const compiler of [true, false]) {
     const kinds: string[] = [];
     const counting: MachineHost = {
@@ -121,8 +121,13 @@ test('the compiler is a worker and statistics, and neither without it', async ()
     const machine = await linux(
       { harts: 2, memory: 64, compiler, onLog: (level, text) => void (level === 0 && logged.push(text)) }, counting);
     await machine.waitFor(kPrompt, kSlow);
-    assert.deepEqual(kinds, ['io', 'hart', 'hart', 'clock', ...(compiler ? ['compiler'] : [])]);
+    const first = ['io', 'hart', 'hart', 'clock'];
+    assert.deepEqual(kinds, first, 'a boot has no compiler');
+    machine.console.write('i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; echo $((i * 7))\n');
+    await machine.waitFor('420000', kSlow);
     const statistics = machine.stat();
+    assert.deepEqual(kinds, [...first, ...(compiler ? ['compiler'] : [])]);
+    if (compiler) assert.notEqual(statistics.compiler?.requests, 0);
     if (compiler) assert.equal(statistics.compiler?.modulesFailed, 0);
     else assert.equal(statistics.compiler, null);
     machine.pause();
