@@ -110,8 +110,7 @@ class Hart final : public FenceTarget {
   }
   static constexpr u64 kAllSpaces = ~u64{0};
   // The RAM page that fetches from `va` come from in the current mode, or kNoCodePage. Changes nothing.
-  // Where nothing is compiled yet, and where another hart may have had code made.
-  static constexpr u8 kCold = 255, kWarm = 16;
+  static constexpr u8 kCold = 64;
   // Bytes from the state to the window.
   static constexpr u32 kWindowDistance =
       (sizeof(HartState) + alignof(TranslatedCode::Window) - 1) & ~(alignof(TranslatedCode::Window) - 1);

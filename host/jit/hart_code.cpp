@@ -133,10 +133,6 @@ u32 HartCode::find(u64 pc, u64 page) {
 }
 
 void HartCode::consider(u64 pc, u64 page, u32 jumps, bool indirect) {
-  if (!open_ && registry_.open()) {
-    open_ = true;
-    if (jumps_ > 1) hart_.use_translated(this, Hart::kWarm);
-  }
   Candidates::Place& candidate = candidates_.of(pc);
   candidate.visits += jumps;
   candidate.indirect |= indirect;

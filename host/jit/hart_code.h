@@ -61,7 +61,6 @@ class HartCode final : public TranslatedCode {
   Registry& registry_;
   u32 jumps_;
   u64 after_;
-  bool open_ = false;  // something may be compiled by now
   std::unique_ptr<JumpEntry[]> cache_;
   Context contexts_[kContexts];
   Context current_;  // the one that was asked for last, until a fence

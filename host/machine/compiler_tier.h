@@ -16,11 +16,12 @@ class CompilerTier {
   CompilerTier(GuestMemory& memory, u32 harts, const IsaOptions& isa, u32 first_slot, CompilerStatistics& statistics)
       : registry_(memory, harts, first_slot, statistics), compiler_(registry_, memory, isa, target_of(memory)) {}
 
-  // A place is compiled after `visits` times kJumps jumps to it, when some hart has executed `after` instructions;
+  // A place is compiled after `visits` times Hart::kCold jumps to it, when some hart has executed `after` instructions;
   // `eager`: at once, whatever it is; for tests.
   void add_hart(Hart& hart, u32 visits, u64 after, bool eager) {
-    harts_.push_back(std::make_unique<jit::HartCode>(hart, registry_, eager ? 1 : visits * kJumps, eager ? 0 : after));
-    hart.use_translated(harts_.back().get(), eager ? 1 : after == 0 ? Hart::kWarm : Hart::kCold);
+    harts_.push_back(
+        std::make_unique<jit::HartCode>(hart, registry_, eager ? 1 : visits * Hart::kCold, eager ? 0 : after));
+    hart.use_translated(harts_.back().get(), eager ? 1 : Hart::kCold);
   }
   jit::HartCode& hart(u32 index) { return *harts_[index]; }
   u32 harts() const { return static_cast<u32>(harts_.size()); }
@@ -28,7 +29,6 @@ class CompilerTier {
   jit::Compiler& compiler() { return compiler_; }
 
   static jit::Target target_of(GuestMemory& memory);
-  static constexpr u32 kJumps = 64;
 
  private:
   jit::Registry registry_;
