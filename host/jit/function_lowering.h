@@ -179,6 +179,7 @@ class FunctionLowering {
   const GuestInsn& guest_of(const Inst& inst) const { return region_.blocks[number_].guest[inst.guest]; }
   u32 not_done(const Inst& inst) const { return region_.blocks[number_].count() - inst.guest; }
   void effect(u32 i);
+  u32 csr_address(const Inst& inst) const;
   static u8 load_opcode(u8 size, bool is_signed);
   static u8 store_opcode(u8 size);
   // The access's offset in RAM into `x_`; leaves where the TLB has it not. See hart/tlb.h for the form of an entry.

@@ -174,6 +174,8 @@ std::string to_text(const Block& block) {
       case Ir::load_reserved:
       case Ir::store_conditional:
       case Ir::store: text += format("%u", inst.size * 8); break;
+      case Ir::csr_read:
+      case Ir::csr_write: text += format(" 0x%llx", static_cast<unsigned long long>(inst.imm)); break;
       case Ir::constant: text += format(" %lld", static_cast<long long>(inst.imm)); break;
       case Ir::fp_arith: text += fp_text(FpArith::unpack(inst.imm)); break;
       case Ir::code_address:

@@ -3,6 +3,7 @@
 // whose values are names of operations. What has no definition in those terms (most floating point, atomics, CSRs)
 // becomes fp_arith or execute.
 #include "base/bits.h"
+#include "hart/csr.h"
 #include "isa/semantics/integer.h"
 #include "isa/semantics/memory.h"
 #include "jit/region.h"
@@ -188,6 +189,27 @@ Val address(Lift& c) {
   return base + c.imm();
 }
 
+// CSRs that are no more than a place in the hart's state for whoever is not in U-mode. A trap's way into a kernel and
+// out of it is full of them. [priv: Supervisor CSRs]
+bool is_plain_csr(u32 number) {
+  return number == kCsrSscratch || number == kCsrSepc || number == kCsrScause || number == kCsrStval;
+}
+
+// [unpriv: CSR Instructions]
+void plain_csr(Lift& c, Op op) {
+  const u32 number = static_cast<u32>(c.insn.imm);
+  const bool immediate = op == Op::csrrwi || op == Op::csrrsi || op == Op::csrrci;
+  const bool replaces = op == Op::csrrw || op == Op::csrrwi, sets = op == Op::csrrs || op == Op::csrrsi;
+  Val old = c.value(c.builder.emit({.op = Ir::csr_read, .imm = number}));
+  if (replaces || c.insn.rs1 != 0) {
+    Val operand = immediate ? c.constant(c.insn.rs1) : c.rs1();
+    Val fresh = replaces ? operand : sets ? old | operand : old & ~operand;
+    if (number == kCsrSepc) fresh = fresh & c.constant(~u64{1});
+    c.builder.emit({.op = Ir::csr_write, .a = fresh.id, .imm = number});
+  }
+  c.rd(old);
+}
+
 enum class Sign : u8 { copy, negate, exclusive };
 
 // FSGNJ and its relatives in both widths. [unpriv: Floating-Point Conversion and Move Instructions]
@@ -260,6 +282,15 @@ class Lifter {
 #include "jit/lifted.inc"
 #undef HW_LIFT
       case Op::fence: builder_.emit({.op = Ir::fence}); return;
+
+      case Op::csrrw:
+      case Op::csrrs:
+      case Op::csrrc:
+      case Op::csrrwi:
+      case Op::csrrsi:
+      case Op::csrrci:
+        if (is_plain_csr(static_cast<u32>(insn.imm))) return plain_csr(c, decoded.op);
+        break;
 
       case Op::fld:
         ready_for_fp();

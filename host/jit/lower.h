@@ -19,6 +19,8 @@ struct StateLayout {
   u32 jump_cache = 0;                       // u32: address of JumpEntry[kJumpEntries]
   u32 reserved = 0;                         // u8: LR/SC's reservation exists; its size in bytes, u8, lies behind it
   u32 reserved_pa = 0, reserved_value = 0;  // u64
+  u32 privilege = 0;                        // u8
+  u32 sscratch = 0, sepc = 0, scause = 0, stval = 0;  // u64
   u32 read_table = 0;  // u32: address of the TLB table of the current context; write_table lies behind it
 };
 

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "hart/code_cache.h"
+#include "hart/csr.h"
 #include "isa/semantics/memory.h"
 #include "jit/function_lowering.h"
 
@@ -74,12 +75,39 @@ void FunctionLowering::effect(u32 i) {
       code_.close();
       break;
     case Ir::fp_arith: arithmetic(inst); break;
+    case Ir::csr_read:
+      code_.get(kState);
+      code_.memory(op::kI32Load8U, 0, target_.layout.privilege);
+      code_.op(op::kI32Eqz);
+      code_.hint(false);
+      code_.open(op::kIf);
+      leave_at(guest_of(inst).offset, not_done(inst));
+      code_.close();
+      code_.get(kState);
+      code_.memory(op::kI64Load, 3, csr_address(inst));
+      keep(i);
+      break;
+    case Ir::csr_write:
+      code_.get(kState);
+      push(inst.a);
+      code_.memory(op::kI64Store, 3, csr_address(inst));
+      break;
     case Ir::fence:
       code_.prefixed(op::kAtomicPrefix, op::kAtomicFence);
       code_.op(0);
       break;
     case Ir::execute: execute(inst); break;
     default: HW_CHECK(false, "no effect"); break;
+  }
+}
+
+u32 FunctionLowering::csr_address(const Inst& inst) const {
+  switch (inst.imm) {
+    case kCsrSscratch: return target_.layout.sscratch;
+    case kCsrSepc: return target_.layout.sepc;
+    case kCsrScause: return target_.layout.scause;
+    case kCsrStval: return target_.layout.stval;
+    default: HW_CHECK(false, "a CSR that is more than a place"); return 0;
   }
 }
 

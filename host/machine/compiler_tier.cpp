@@ -14,6 +14,12 @@ jit::Target CompilerTier::target_of(GuestMemory& memory) {
   static_assert(offsetof(HartState, reserved_size) == offsetof(HartState, reserved) + 1);
   target.layout.reserved_pa = offsetof(HartState, reserved_pa);
   target.layout.reserved_value = offsetof(HartState, reserved_value);
+  target.layout.privilege = offsetof(HartState, privilege);
+  static_assert(sizeof(Privilege) == 1 && Privilege::user == Privilege{0});
+  target.layout.sscratch = offsetof(HartState, sscratch);
+  target.layout.sepc = offsetof(HartState, sepc);
+  target.layout.scause = offsetof(HartState, scause);
+  target.layout.stval = offsetof(HartState, stval);
   target.layout.budget = Hart::kWindowDistance + offsetof(Window, budget);
   target.layout.fp_ready = Hart::kWindowDistance + offsetof(Window, fp_ready);
   target.layout.fp_fast = Hart::kWindowDistance + offsetof(Window, fp_fast);

@@ -301,8 +301,12 @@ const Program kPrograms[] = {
       branch(Op::bne, a1, zero, -12), kReturn}},
     {"csr",
      "reads and writes; the tables of the TLB are read again behind them",
-     {encode_csr(Op::csrrs, a0, kCsrSscratch, zero), i(Op::ori, a0, a0, 2),
-      encode_csr(Op::csrrw, zero, kCsrSscratch, a0), encode_csr(Op::csrrc, a1, kCsrSstatus, a0), kReturn}},
+     {encode_csr(Op::csrrs, a0, kCsrStvec, zero), i(Op::ori, a0, a0, 2), encode_csr(Op::csrrw, zero, kCsrStvec, a0),
+      encode_csr(Op::csrrc, a1, kCsrSstatus, a0), kReturn}},
+    {"plain_csr",
+     "a place in the state: swapped, read, with bits set and cleared",
+     {encode_csr(Op::csrrw, tp, kCsrSscratch, tp), encode_csr(Op::csrrs, a0, kCsrScause, zero),
+      encode_csr(Op::csrrs, a1, kCsrStval, a0), encode_csr(Op::csrrc, zero, kCsrSepc, a2), kReturn}},
     {"fence",
      "between a store and a load",
      {store(Op::sw, a1, 0, a0), info(Op::fence).match | 0x33u << 20, load(Op::lw, a2, 0, a3), kReturn}},
@@ -333,6 +337,11 @@ Target target_of(const Program& program) {
                    .fp_fast = 0x3008,
                    .context = 0x300c,
                    .jump_cache = 0x3010,
+                   .privilege = 0x301c,
+                   .sscratch = 0x4000,
+                   .sepc = 0x4008,
+                   .scause = 0x4010,
+                   .stval = 0x4018,
                    .read_table = 0x3014};
   target.ram_base = 0x0800'0000;
   target.ram_bytes = u64{64} << 20;
@@ -352,6 +361,11 @@ std::string state_name(const StateLayout& layout, u64 offset) {
   if (offset == layout.context) return "context";
   if (offset == layout.jump_cache) return "jump_cache";
   if (offset == layout.read_table) return "read_table";
+  if (offset == layout.privilege) return "privilege";
+  if (offset == layout.sscratch) return "sscratch";
+  if (offset == layout.sepc) return "sepc";
+  if (offset == layout.scause) return "scause";
+  if (offset == layout.stval) return "stval";
   if (offset == layout.read_table + 4) return "write_table";
   return {};
 }
