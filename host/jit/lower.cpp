@@ -2,21 +2,25 @@
 // What a function looks like:
 //
 //   leave at once if the budget does not last to the next place where it is checked
-//   load the guest registers that the region uses into locals
-//   block $out
-//     the blocks; each charges the budget for its instructions when it begins. Where the region ends (returns, jumps
-//     elsewhere, calls) registers that may have changed are stored, and the budget
+//   load the guest registers that are read, or stored unchanged, before they are written
+//   block $common
+//     block $exit2, block $exit1 ..
+//       the blocks. Where the region ends (returns, jumps elsewhere, calls, traps) registers that may have changed are
+//       stored, and the budget
+//     end
+//     here come accesses that missed the TLB, budgets that are used up, instructions that the interpreter must do:
+//     `site` says where, and how many instructions of those that were charged for did not happen. Registers that may
+//     have changed are stored
 //   end
-//   here come accesses that missed the TLB, budgets that are used up, instructions that the interpreter must do: `site`
-//   says where, and how many instructions of its block did not happen. All registers that the region writes are stored,
-//   the budget gets back what did not happen, and the result is odd.
+//   the budget gets back what did not happen, and the result is odd
 //
-// One such exit for the whole function keeps the code of each access small: a miss costs an assignment and a jump
-// there.
+// A few exits for the whole function keep the code of each access small: a miss costs an assignment and a jump to one.
+// They differ in what they store, and places that can share one do (find_exits).
 //
 // The budget is checked where a cycle can close: at entries, at loop headers and behind calls. At each such place it
 // must last for the longest way to the next one, so that between them nothing has to be checked; where it does not, the
-// interpreter goes on to the exact instruction.
+// interpreter goes on to the exact instruction. It is charged where ways meet, for all that was executed on this one;
+// where the function is left in between, what it owes and what did not happen are added up.
 #include "jit/lower.h"
 
 #include "jit/function_lowering.h"

@@ -268,6 +268,7 @@ void FunctionLowering::push_address(i64 offset) {
 }
 
 i32 FunctionLowering::site(i32 offset, u32 not_done, bool interpret) const {
+  HW_CHECK(offset >= -kSiteBias && offset + kSiteBias < 1 << kSiteShift, "a place too far from the window");
   const u32 back = static_cast<u32>(given_back(not_done));
   return static_cast<i32>(static_cast<u32>(offset + kSiteBias) | (interpret ? 1 : 0) | back << kSiteShift);
 }
