@@ -62,7 +62,7 @@ async function measure(folder, instances) {
     }
   }
   await new Promise((done) => { setTimeout(done, 500); });
-  console.log(JSON.stringify({ modules, bytes, grown: resident() - before, kept: kept.length }));
+  console.log(JSON.stringify({ modules, bytes, grown: resident() - before }));
 }
 
 await runMain(async (args) => {

@@ -281,7 +281,9 @@ export class Machine {
       }
     });
     this.clock.post({ ...common, stack: clockStack });
-    if (this.hasCompiler) void this.startCompiler({ ...common, stack: compilerStack, harts: compilerPorts });
+    if (this.hasCompiler) {
+      this.startCompiler({ ...common, stack: compilerStack, harts: compilerPorts }).catch((error: unknown) => this.fail(asMachineError(error)));
+    }
   }
 
   /** Its worker exists only when there is something to compile: a boot has better uses for processors. */
