@@ -5,7 +5,6 @@
 //
 // Who calls what: hw_hart_run, hw_module_installed and hw_module_dropped a hart's worker; hw_clock_run the clock's; the
 // rest of the compiler's block the compiler's; all else the io worker.
-#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -271,21 +270,6 @@ HW_EXPORT(hw_op_name) const char* hw_op_name(u32 op) {
 HW_EXPORT(hw_compiler_passes) void hw_compiler_passes(u32 passes) { compiler_tier()->compiler().set_passes(passes); }
 // How many bytes of emitted code are kept. For tests.
 HW_EXPORT(hw_compiler_budget) void hw_compiler_budget(u32 bytes) { compiler_tier()->registry().set_budget(bytes); }
-static Hart& hart_of(u8* state) {
-  return *reinterpret_cast<TranslatedCode::Window*>(state + Hart::kWindowDistance)->hart;
-}
-// Called by emitted code only. Hart::execute_for_translated.
-HW_EXPORT(hw_jit_execute) u32 hw_jit_execute(u8* state, u64 slot, u32 bits, u64 pc, u32 budget) {
-  return hart_of(state).execute_for_translated(std::bit_cast<Insn>(slot), bits, pc, budget);
-}
-// The same: Hart::execute_system_for_translated.
-HW_EXPORT(hw_jit_system) u64 hw_jit_system(u8* state, u64 slot, u32 bits, u64 pc) {
-  return hart_of(state).execute_system_for_translated(std::bit_cast<Insn>(slot), bits, pc);
-}
-// The same: Hart::execute_accesses_for_translated; `run`: AccessRun, packed.
-HW_EXPORT(hw_jit_accesses) u32 hw_jit_accesses(u8* state, u64 pc, u32 run, u32 registers, u32 budget) {
-  return hart_of(state).execute_accesses_for_translated(AccessRun::unpack(run, registers), pc, budget);
-}
 
 // A pause: hw_hart_run returns "stopped" and hw_clock_run returns; after hw_resume_all both are to be called again.
 HW_EXPORT(hw_stop_all) void hw_stop_all() { embedding.machine->stop_all(); }

@@ -7,31 +7,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "hart/rig.h"
 #include "machine/compiler_tier.h"
 
-// What emitted code imports; as in api/wasm_exports.cpp.
-#define HW_KEPT(name) extern "C" __attribute__((export_name(#name), used))
-
-namespace hartwood {
-
-static Hart& hart_of(u8* state) {
-  return *reinterpret_cast<TranslatedCode::Window*>(state + Hart::kWindowDistance)->hart;
-}
-HW_KEPT(hw_jit_execute) u32 hw_jit_execute(u8* state, u64 slot, u32 bits, u64 pc, u32 budget) {
-  return hart_of(state).execute_for_translated(std::bit_cast<Insn>(slot), bits, pc, budget);
-}
-HW_KEPT(hw_jit_system) u64 hw_jit_system(u8* state, u64 slot, u32 bits, u64 pc) {
-  return hart_of(state).execute_system_for_translated(std::bit_cast<Insn>(slot), bits, pc);
-}
-HW_KEPT(hw_jit_accesses) u32 hw_jit_accesses(u8* state, u64 pc, u32 run, u32 registers, u32 budget) {
-  return hart_of(state).execute_accesses_for_translated(AccessRun::unpack(run, registers), pc, budget);
-}
-
-namespace test {
+namespace hartwood::test {
 namespace {
 
 // clang-format off
@@ -133,5 +114,4 @@ std::unique_ptr<Engine> make_engine(Hart& hart) {
   return std::make_unique<CompiledEngine>(hart, asked == 2);
 }
 
-}  // namespace test
-}  // namespace hartwood
+}  // namespace hartwood::test
