@@ -38,6 +38,7 @@ std::vector<Region> gather_regions(const Window& window, std::vector<u32> wanted
 void Compiler::set_passes(u32 passes) {
   const auto has = [&](Pass pass) { return (passes & pass) != 0; };
   target_.group_accesses = has(kGroupAccesses);
+  target_.hoist_frames = has(kHoistFrames);
   target_.delay_values = has(kDelayValues);
   target_.narrow_words = has(kNarrowWords);
   target_.track_registers = has(kTrackRegisters);

@@ -28,6 +28,7 @@ enum Pass : u32 {
   kTrackRegisters = 1 << 4,
   kInlineFloat = 1 << 5,
   kFoldConstants = 1 << 6,
+  kHoistFrames = 1 << 7,
 };
 
 class Compiler {

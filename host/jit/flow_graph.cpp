@@ -67,6 +67,7 @@ FlowGraph::FlowGraph(const Region& region) : region_(region) {
   number();
   find_dominators();
   mark();
+  find_depths();
 }
 
 u32 FlowGraph::edge(u32 from, u32 to) const {
@@ -206,6 +207,26 @@ void FlowGraph::mark() {
   for (const u32 n : order_) {
     std::sort(nodes_[n].merges.begin(), nodes_[n].merges.end(),
               [&](u32 a, u32 b) { return nodes_[a].order > nodes_[b].order; });
+  }
+}
+
+void FlowGraph::find_depths() {
+  for (const u32 head : order_) {
+    if (!nodes_[head].loop) continue;
+    std::vector<bool> inside(nodes_.size());
+    inside[head] = true;
+    std::vector<u32> left;
+    for (const u32 p : nodes_[head].before) {
+      if (nodes_[p].order >= nodes_[head].order) left.push_back(p);
+    }
+    while (!left.empty()) {
+      const u32 n = left.back();
+      left.pop_back();
+      if (inside[n]) continue;
+      inside[n] = true;
+      for (const u32 p : nodes_[n].before) left.push_back(p);
+    }
+    for (u32 n = 0; n < nodes_.size(); n++) nodes_[n].depth += inside[n];
   }
 }
 

@@ -23,6 +23,7 @@ struct FlowNode {
   u32 order = 0;  // reverse postorder
   u32 dominator = 0;
   bool loop = false;        // some edge comes from further down
+  u32 depth = 0;            // loops that it is in, its own included
   bool merge = false;       // must be reached by a label
   std::vector<u32> merges;  // merge points that it dominates immediately, by falling order
 };
@@ -43,6 +44,7 @@ class FlowGraph {
   void number();
   void find_dominators();
   void mark();
+  void find_depths();
 
   const Region& region_;
   std::vector<FlowNode> nodes_;

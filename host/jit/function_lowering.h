@@ -13,6 +13,7 @@
 #include "isa/isa.h"
 #include "isa/plain_access.h"
 #include "jit/flow_graph.h"
+#include "jit/frames.h"
 #include "jit/lower.h"
 #include "wasm/encoder.h"
 
@@ -60,7 +61,6 @@ struct Operands {
   Insn slot;  // as Hart::execute_for_translated wants it
 };
 Operands operands_of(const GuestInsn& guest);
-std::optional<PlainAccess> plain_access(const GuestInsn& guest);
 
 // One function, made by run() once. The sections of the private part are the files lower_*.cpp; the state is in
 // lower_analysis.cpp.
@@ -189,24 +189,29 @@ class FunctionLowering {
   // Exclusive or of the address in `va_` with its TLB entry.
   void probe_entry(u32 table);
 
-  // ---- spans
+  // ---- spans and frames
   struct Span {
-    i32 low, high;  // offsets from the base register: the first byte, and the one behind the last
-    u8 largest = 1;
-    bool store = false;
-    std::vector<PlainAccess> accesses;
-    u32 done = 0;  // of them
-    u32 at = 0;    // local: where the first byte is in RAM, or kNowhere
-    // False: it is too far away, or its alignment would not follow from that of the others.
-    bool add(const PlainAccess& access);
+    AccessRange range;
+    u32 at = 0;        // local: where the first byte is in RAM, or kNowhere
+    u32 accesses = 0;  // of a block
+    u32 done = 0;      // of them
   };
+  // Spans of a block stand behind those of the region's frames.
   static constexpr u32 kNoSpan = ~u32{0};
+  bool is_frame(u32 span) const { return span < frames_.size(); }
+  void find_frames();
   void find_spans(const Block& block);
+  // Opens the frames that have to be opened behind one of these instructions of the block, the last one excluded.
+  void behind(u32 first, u32 end);
+  // Opens those that are used in the block before they are opened again; all registers are in their locals.
+  void open_frames(u32 block);
+  void open_frame(u32 number, i32 distance);
   // How many instructions from `first` on make one group; 0: it is in no span.
   u32 group_at(const Block& block, u32 first) const;
   void group(const Block& block, u32 first, u32 count);
-  // Its place in RAM, or to the label `apart` if not all of it can be reached.
-  void find_span(const Span& span, u32 apart);
+  // Its place in RAM, or to the label `apart` if not all of it can be reached. The base register is `distance` from
+  // what its offsets are relative to.
+  void find_span(const Span& span, u32 base, i32 distance, u32 apart);
   // An access to RAM at `distance` bytes from what `place` pushes.
   template <class Place>
   void direct(const PlainAccess& access, Place&& place, u32 distance);
@@ -242,6 +247,8 @@ class FunctionLowering {
   std::vector<u32> longest_;                                // by block: instructions to the next check
   std::vector<RegisterSet> dirty_in_, live_in_, valid_in_;  // by block
   std::vector<ExitClass> exits_;
+  std::vector<std::vector<AddressFacts>> facts_;  // by block and guest instruction
+  std::vector<Frame> frames_;
   u32 x_local_[32] = {}, f_local_[32] = {};
   u32 owed_ = 0;    // instructions, to the end of the block, that the budget's local has not been charged for
   u32 common_ = 0;  // label: behind the exits' stores
@@ -253,7 +260,13 @@ class FunctionLowering {
   std::vector<bool> delayed_, word_;
   std::vector<RegisterSet> leaves_;
   std::vector<Span> spans_;
-  std::vector<u32> span_of_;   // by guest instruction
+  std::vector<u32> span_of_;       // by guest instruction
+  std::vector<PlainAccess> seen_;  // by guest instruction: as seen from what its span's offsets are relative to
+  struct Opening {
+    u32 frame, guest;  // behind this instruction
+    i32 distance;
+  };
+  std::vector<Opening> openings_;
   RegisterSet dirty_, valid_;  // before the operation that is being emitted
   std::vector<u32> pool32_, pool64_;
   u32 next32_ = 0, next64_ = 0;

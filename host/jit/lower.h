@@ -39,6 +39,7 @@ struct Target {
   u64 ram_bytes = 0;  // a power of two
   bool branch_hints = true;
   bool group_accesses = true;   // one probe for accesses near one base register
+  bool hoist_frames = true;     // one probe for accesses near one base register in several blocks
   bool delay_values = true;     // values that are used once are made there, without a local
   bool narrow_words = true;     // what only its low half is used of is computed in 32 bits
   bool track_registers = true;  // only what is needed is loaded, only what has changed is stored

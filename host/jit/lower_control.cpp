@@ -25,6 +25,7 @@ Code FunctionLowering::run() {
   va_ = code_.add_local(Type::i64);
   x_ = code_.add_local(Type::i64);
   result_ = code_.add_local(Type::i64);
+  find_frames();
   if (graph_.has_dispatch()) route_ = code_.add_local(Type::i32);
 
   load_budget();
@@ -39,6 +40,7 @@ Code FunctionLowering::run() {
   code_.op(op::kReturn);
   code_.close();
   reload(live_in_[0]);
+  open_frames(0);
   common_ = code_.open(op::kBlock);
   for (ExitClass& exit : exits_) exit.label = code_.open(op::kBlock);
   labels_.resize(graph_.size());
@@ -221,6 +223,7 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
       owed_ = 0;
       load_tables();  // the callee may have changed the translation context
       reload(live_in_[end.next]);
+      open_frames(end.next);
       HW_CHECK(checked_[end.next], "behind a call the budget is looked at");
       follow_block(n, end.next);
       if (!end.cases.empty()) {

@@ -6,6 +6,8 @@
 // A span ends where its base register is written or the TLB's tables change. What lies between its accesses does not
 // matter: nothing that a block does inside the region takes an entry's translation away (fences end regions).
 //
+// The accesses of a frame (frames.h) are such a span through all blocks, which is looked for where it is opened.
+//
 // Neighbours of one kind in a span are one group. A group that is on its own is executed by the full context, in one
 // call: probes for each would be most of a region's code.
 #include <algorithm>
@@ -19,82 +21,111 @@ constexpr i32 kNowhere = -1;  // no place in RAM
 
 }  // namespace
 
-std::optional<PlainAccess> plain_access(const GuestInsn& guest) {
-  IsaOptions all;
-  all.enabled = ~u32{0};
-  return hartwood::plain_access(decode(guest.bits, all));
-}
-
-bool FunctionLowering::Span::add(const PlainAccess& access) {
-  constexpr i32 kMostBytes = 512;
-  const i32 first = std::min(low, access.offset), behind = std::max(high, access.offset + access.size);
-  const u8 size = std::max(largest, access.size);
-  if (behind - first > kMostBytes) return false;
-  // The lowest address is what is tested, for the largest size.
-  const auto fits = [&](const PlainAccess& each) {
-    return (each.offset - first) % each.size == 0 && (each.size != size || (each.offset - first) % size == 0);
-  };
-  if (!fits(access) || !std::ranges::all_of(accesses, fits)) return false;
-  low = first;
-  high = behind;
-  largest = size;
-  store |= access.store;
-  accesses.push_back(access);
-  return true;
+void FunctionLowering::find_frames() {
+  for (const Block& block : region_.blocks) facts_.push_back(address_facts(block));
+  if (target_.hoist_frames) frames_ = jit::find_frames(region_, graph_, facts_);
+  for (const Frame& frame : frames_) spans_.push_back({.range = frame.range, .at = code_.add_local(Type::i32)});
 }
 
 void FunctionLowering::find_spans(const Block& block) {
-  spans_.clear();
+  constexpr i32 kMostBytes = 512;
+  const std::vector<AddressFacts>& facts = facts_[number_];
+  spans_.resize(frames_.size());
   span_of_.assign(block.count(), kNoSpan);
-  if (!target_.group_accesses) return;
-  std::vector<std::optional<PlainAccess>> accesses;
-  std::vector<RegisterSet> written(block.count());
-  std::vector<bool> ends(block.count());
-  for (const GuestInsn& guest : block.guest) accesses.push_back(plain_access(guest));
-  for (const Inst& inst : block.code) {
-    written[inst.guest] = written[inst.guest] | sets(inst);
-    if (inst.op != Ir::execute) continue;
-    const Operands operands = operands_of(block.guest[inst.guest]);
-    written[inst.guest] = written[inst.guest] | operands.written;
-    ends[inst.guest] = operands.is_csr;
+  seen_.assign(block.count(), {});
+  openings_.clear();
+  for (u32 number = 0; number < frames_.size(); number++) {
+    const Frame& frame = frames_[number];
+    std::optional<i32> at = frame.distance[number_];
+    bool live = false;
+    std::vector<Opening> openings;
+    for (u32 i = 0; i < block.count(); i++) {
+      if (const std::optional<PlainAccess> seen = frame.member(facts[i], at)) {
+        span_of_[i] = number;
+        seen_[i] = *seen;
+        live = true;
+      }
+      if (!frame.step(facts[i], at)) continue;
+      if (!openings.empty() && !live) openings.pop_back();
+      openings.push_back({.frame = number, .guest = i, .distance = *at});
+      live = false;
+    }
+    for (const u32 to : successors(block)) live |= !(calls(block) && to == block.end.next) && frame.live[to];
+    if (!openings.empty() && !live) openings.pop_back();
+    openings_.insert(openings_.end(), openings.begin(), openings.end());
   }
+  if (!target_.group_accesses) return;
   for (u32 first = 0; first < block.count(); first++) {
-    if (!accesses[first] || accesses[first]->base == 0 || span_of_[first] != kNoSpan) continue;
-    Span span{.low = accesses[first]->offset, .high = accesses[first]->offset};
-    std::vector<u32> members;
+    if (!facts[first].access || span_of_[first] != kNoSpan) continue;
+    const u32 base = facts[first].access->base;
+    Span span;
+    std::vector<PlainAccess> members;
+    std::vector<u32> numbers;
     for (u32 i = first; i < block.count(); i++) {
-      const bool member =
-          accesses[i] && accesses[i]->base == accesses[first]->base && span_of_[i] == kNoSpan && span.add(*accesses[i]);
-      if (member) members.push_back(i);
-      if (bit(written[i].x, accesses[first]->base) || ends[i]) break;
+      const std::optional<PlainAccess>& access = facts[i].access;
+      if (access && access->base == base && span_of_[i] == kNoSpan && span.range.add(*access, kMostBytes, members)) {
+        members.push_back(*access);
+        numbers.push_back(i);
+      }
+      if (bit(facts[i].written, base) || facts[i].ends) break;
     }
     if (members.size() < 2) continue;
-    for (const u32 i : members) span_of_[i] = static_cast<u32>(spans_.size());
+    for (u32 i = 0; i < members.size(); i++) {
+      span_of_[numbers[i]] = static_cast<u32>(spans_.size());
+      seen_[numbers[i]] = members[i];
+    }
+    span.accesses = static_cast<u32>(members.size());
     spans_.push_back(std::move(span));
   }
 }
 
+void FunctionLowering::behind(u32 first, u32 end) {
+  for (const Opening& each : openings_) {
+    if (each.guest >= first && each.guest < end) open_frame(each.frame, each.distance);
+  }
+}
+
+void FunctionLowering::open_frames(u32 block) {
+  for (u32 number = 0; number < frames_.size(); number++) {
+    if (frames_[number].live[block]) open_frame(number, *frames_[number].distance[block]);
+  }
+}
+
+void FunctionLowering::open_frame(u32 number, i32 distance) {
+  const u32 done = code_.open(op::kBlock);
+  const u32 apart = code_.open(op::kBlock);
+  find_span(spans_[number], frames_[number].base, distance, apart);
+  code_.br(done);
+  code_.close();
+  code_.i32(kNowhere);
+  code_.set(spans_[number].at);
+  code_.close();
+}
+
 u32 FunctionLowering::group_at(const Block& block, u32 first) const {
   constexpr u32 kMost = 16;
+  const std::vector<AddressFacts>& facts = facts_[number_];
   if (span_of_[first] == kNoSpan) return 0;
-  const PlainAccess head = *plain_access(block.guest[first]);
+  const PlainAccess& head = *facts[first].access;
   u32 count = 1;
   for (; count < kMost && first + count < block.count() && span_of_[first + count] == span_of_[first]; count++) {
-    const PlainAccess next = *plain_access(block.guest[first + count]);
+    const PlainAccess& next = *facts[first + count].access;
     if (next.store != head.store || next.is_float != head.is_float) break;
+    if (bit(facts[first + count - 1].written, head.base)) break;
   }
   return count;
 }
 
 void FunctionLowering::group(const Block& block, u32 first, u32 count) {
-  Span& span = spans_[span_of_[first]];
-  const std::vector<PlainAccess> accesses(span.accesses.begin() + span.done, span.accesses.begin() + span.done + count);
-  const bool finds = span.done == 0, kept = count < span.accesses.size();
+  const u32 number = span_of_[first];
+  Span& span = spans_[number];
+  const PlainAccess& head = *facts_[number_][first].access;
+  const bool finds = !is_frame(number) && span.done == 0, kept = count < span.accesses;
   if (finds) span.at = temporary(Type::i32);
   const u32 done = code_.open(op::kBlock);
   const u32 apart = code_.open(op::kBlock);
   if (finds) {
-    find_span(span, apart);
+    find_span(span, head.base, 0, apart);
   } else {
     code_.get(span.at);
     code_.i32(kNowhere);
@@ -102,37 +133,42 @@ void FunctionLowering::group(const Block& block, u32 first, u32 count) {
     code_.hint(false);
     code_.br_if(apart);
   }
-  for (const PlainAccess& each : accesses)
+  for (u32 i = first; i < first + count; i++) {
     direct(
-        each, [&] { code_.get(span.at); }, static_cast<u32>(each.offset - span.low));
+        seen_[i], [&] { code_.get(span.at); }, static_cast<u32>(seen_[i].offset - span.range.low));
+  }
   code_.br(done);
   code_.close();
   if (finds && kept) {
     code_.i32(kNowhere);
     code_.set(span.at);
   }
-  if (count == 1)
-    alone(block, first, accesses[0]);
-  else
+  if (count == 1) {
+    alone(block, first, head);
+  } else {
+    std::vector<PlainAccess> accesses;
+    for (u32 i = first; i < first + count; i++) accesses.push_back(*facts_[number_][i].access);
     by_the_full_context(block, first, accesses);
+  }
   code_.close();
   span.done += count;
 }
 
-void FunctionLowering::find_span(const Span& span, u32 apart) {
+void FunctionLowering::find_span(const Span& span, u32 base, i32 distance, u32 apart) {
   const auto unless = [&] {
     code_.hint(false);
     code_.br_if(apart);
   };
-  code_.get(x_local_[span.accesses[0].base]);
-  if (span.low != 0) {
-    code_.i64(span.low);
+  const AccessRange& range = span.range;
+  code_.get(x_local_[base]);
+  if (range.low != distance) {
+    code_.i64(i64{range.low} - distance);
     code_.op(op::kI64Add);
   }
   code_.set(va_);
-  probe_entry(span.store ? kWriteTable : kReadTable);
+  probe_entry(range.store ? kWriteTable : kReadTable);
   code_.tee(x_);
-  code_.i64(static_cast<i64>(~(target_.ram_bytes - span.largest)));
+  code_.i64(static_cast<i64>(~(target_.ram_bytes - range.largest)));
   code_.op(op::kI64And);
   code_.i64(0);
   code_.op(op::kI64Ne);
@@ -140,11 +176,11 @@ void FunctionLowering::find_span(const Span& span, u32 apart) {
   code_.get(x_);
   code_.op(op::kI32WrapI64);
   code_.set(span.at);
-  if (span.high - span.low <= span.largest) return;  // one aligned piece of memory lies in one page
+  if (range.high - range.low <= range.largest) return;  // one aligned piece of memory lies in one page
   code_.get(span.at);
   code_.i32(static_cast<i32>(kPageMask));
   code_.op(op::kI32And);
-  code_.i32(static_cast<i32>(kPageBytes) - (span.high - span.low));
+  code_.i32(static_cast<i32>(kPageBytes) - (range.high - range.low));
   code_.op(op::kI32GtU);
   unless();
 }

@@ -112,16 +112,19 @@ void FunctionLowering::body(const Block& block) {
   find_words(block);
   find_spans(block);
   next32_ = next64_ = 0;
-  u32 guest = ~u32{0};
+  u32 guest = 0, opened = 0;  // the instruction that is being emitted; what is before `opened` has been seen to
   for (u32 i = 0; i < block.code.size(); i++) {
     const Inst& inst = block.code[i];
-    if (inst.guest != guest) {
+    if (i == 0 || inst.guest != guest) {
       guest = inst.guest;
+      behind(opened, guest);
+      opened = guest;
       if (const u32 run = group_at(block, guest); run != 0) {
         if (inst.op == Ir::fp_ready) effect(i);
         group(block, guest, run);
         for (; i < block.code.size() && block.code[i].guest < guest + run; i++) note(block, block.code[i]);
         i--;
+        guest += run - 1;
         continue;
       }
     }
@@ -137,6 +140,7 @@ void FunctionLowering::body(const Block& block) {
     }
     note(block, inst);
   }
+  behind(opened, block.count());
 }
 
 void FunctionLowering::note(const Block& block, const Inst& inst) {

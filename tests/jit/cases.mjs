@@ -177,5 +177,6 @@ runCase('an irreducible loop', { source: 'flow.c', define: 'CASE_IRREDUCIBLE', s
 runCase('a jump table', { source: 'flow.c', define: 'CASE_JUMP_TABLE', share: 0.3 });
 runCase('computed gotos', { source: 'flow.c', define: 'CASE_GOTO', share: 0.5 });
 runCase('misaligned accesses over two pages, with faults at the second', { source: 'misaligned.c', share: 0.2 });
+runCase('frames in all positions, moved by callees, and with MPRV between their uses', { source: 'frames.c', share: 0.3 });
 runCase('timer interrupts in the middle of hot code', { source: 'timer.c', share: 0.3 });
 runCase('every access to every empty slot of the TLB faults', { source: 'slots.c', share: 0.1 });

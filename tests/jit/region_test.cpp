@@ -382,8 +382,11 @@ TEST(JitLower, PositionAndSizeAreTheSameEachTime) {
   const EmittedModule first = lower(regions, 1024, target);
   EXPECT_EQ(lower(regions, 1024, target).bytes, first.bytes);
   EXPECT_EQ(first.instructions, 6u);
+  target.hoist_frames = false;
+  const EmittedModule without_frames = lower(regions, 1024, target);
+  EXPECT_NE(without_frames.bytes, first.bytes);
   target.group_accesses = false;
-  EXPECT_NE(lower(regions, 1024, target).bytes, first.bytes);
+  EXPECT_NE(lower(regions, 1024, target).bytes, without_frames.bytes);
 }
 
 }  // namespace
