@@ -23,6 +23,13 @@ export type CompilerExports = Pick<
 /** Milliseconds that a module may wait for others. */
 const kPatience = 4;
 
+/** Milliseconds without work after which harts that sleep are made to take their mail, so that they need not when they wake. */
+const kQuiet = 30;
+/** So often. A hart that is stopped takes nothing. */
+const kHurries = 20;
+
+export type Receiver = Pick<HartMailbox, 'post' | 'hurry'>;
+
 /** Makes an engine that compiles functions when they are first called compile all those of a module. */
 export type Rehearse = (module: WebAssembly.Module, slot: number, count: number) => void;
 
@@ -31,7 +38,7 @@ export interface CompilerParts {
   buffer: ArrayBufferLike;
   /** Address of struct MachineShared. */
   shared: number;
-  harts: readonly Pick<HartMailbox, 'post'>[];
+  harts: readonly Receiver[];
   wait: WaitForChange;
   turn(): Promise<void>;
   /** Without it, each hart waits for the engine when it first calls a function. */
@@ -49,6 +56,7 @@ export class Compiler {
   private outbox: ToTranslations[] = [];
   /** Nothing is asked for. */
   private idle = false;
+  private quiet: ReturnType<typeof setTimeout> | undefined;
   private fail!: (error: unknown) => void;
   private readonly failure: Promise<never>;
 
@@ -81,6 +89,7 @@ export class Compiler {
     }
     await Promise.all(this.inFlight.values());
     this.send();
+    clearTimeout(this.quiet);
   }
 
   private tell(message: ToTranslations): void {
@@ -102,6 +111,16 @@ export class Compiler {
     const messages = this.outbox;
     this.outbox = [];
     for (const hart of this.parts.harts) hart.post(messages);
+    this.hurryLater(kHurries);
+  }
+  private hurryLater(times: number): void {
+    clearTimeout(this.quiet);
+    if (times === 0) return;
+    this.quiet = setTimeout(() => {
+      // All of them, not only the first that has mail.
+      const waits = this.parts.harts.map((hart) => hart.hurry());
+      if (waits.includes(true)) this.hurryLater(times - 1);
+    }, kQuiet);
   }
 
   /** Hands the module that the core has just made to the engine. */

@@ -36,4 +36,12 @@ export class HartMailbox {
     if (waiting < kPatience && Atomics.load(this.words, HartShared_in_wfi / 4) !== 0) return;
     Atomics.notify(this.words, HartShared_attention / 4);
   }
+
+  /** Wakes a hart that has mail, if it sleeps; false: it has none. It may have to be called again: see hart-loop.ts. */
+  hurry(): boolean {
+    if (Atomics.load(this.words, HartShared_mail_posted / 4) === Atomics.load(this.words, HartShared_mail_taken / 4)) return false;
+    Atomics.or(this.words, HartShared_attention / 4, kAttentionMail);
+    Atomics.notify(this.words, HartShared_attention / 4);
+    return true;
+  }
 }

@@ -8,7 +8,7 @@ import {
   HartShared_attention, HartShared_mail_posted, HartShared_mail_taken, HartShared_modules_installed, MachineShared_power,
   kAttentionMail, kPowerOff, sizeof_MachineShared,
 } from '../../build/generated/layout.ts';
-import { Compiler, type CompilerExports } from '../compiler.ts';
+import { Compiler, type CompilerExports, type Receiver } from '../compiler.ts';
 import { HartMailbox, hartWords } from '../mail.ts';
 import { makeTurn } from '../platform.ts';
 import type { ToTranslations } from '../protocol.ts';
@@ -67,7 +67,7 @@ class FakeCore {
     this.notify();
   }
   compilerFor(
-    harts: readonly Pick<HartMailbox, 'post'>[], log: (text: string) => void = assert.fail, wait = makeWaitForChange(),
+    harts: readonly Receiver[], log: (text: string) => void = assert.fail, wait = makeWaitForChange(),
   ): Compiler {
     return new Compiler({
       exports: this.exports, buffer: this.memory.buffer, shared: kShared, harts, wait, turn,
@@ -83,6 +83,9 @@ class Inbox {
   post(messages: readonly ToTranslations[]): void {
     this.messages.push(...messages);
     if (this.waiting !== null && this.messages.length >= this.waiting.count) this.waiting.resolve();
+  }
+  hurry(): boolean {
+    return false;
   }
   get(count: number): Promise<void> {
     return new Promise((resolve) => {
@@ -187,6 +190,7 @@ test('a core that fails, and a port that fails, end the run with that error', as
     post() {
       throw new Error('no such port');
     },
+    hurry: () => false,
   };
   await assert.rejects(other.compilerFor([broken]).run(), /no such port/);
   other.end();
@@ -226,6 +230,37 @@ test('mail: the message, then the count, then the bit', () => {
   new HartMailbox(port, words).post([{ type: 'drop', id: 1, slot: 1, count: 1 }]);
   look();
   assert.deepEqual(seen, [0, 0, 1, kAttentionMail]);
+});
+
+test('mail: a hart that has taken everything is not woken, one that has not is', () => {
+  const words = new Int32Array(new SharedArrayBuffer(1024));
+  const mailbox = new HartMailbox({ postMessage: () => {} } as unknown as MessagePort, words);
+  assert.equal(mailbox.hurry(), false);
+  assert.equal(words[HartShared_attention / 4], 0);
+  mailbox.post([{ type: 'drop', id: 1, slot: 1, count: 1 }]);
+  words[HartShared_attention / 4] = 0; // it came out of the core, and went back before the message had come
+  assert.equal(mailbox.hurry(), true);
+  assert.equal(words[HartShared_attention / 4], kAttentionMail);
+  words[HartShared_mail_taken / 4] = 1;
+  assert.equal(mailbox.hurry(), false);
+});
+
+test('when nothing more comes, harts are hurried until they have their mail, but not for ever', async () => {
+  const core = new FakeCore();
+  const hurried = [0, 0];
+  const inbox = new Inbox();
+  const harts = [3, Infinity].map((needed, hart) => ({
+    post: (messages: readonly ToTranslations[]) => inbox.post(messages),
+    hurry: () => (hurried[hart] = (hurried[hart] ?? 0) + 1) < needed,
+  }));
+  core.request(tinyModule({ slot: 1, addend: 1 }));
+  const run = core.compilerFor(harts).run();
+  await inbox.get(2);
+  assert.deepEqual(hurried, [0, 0]);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  assert.deepEqual(hurried, [20, 20]);
+  core.end();
+  await run;
 });
 
 test('across threads: a hart that is busy gets its modules, calls them, and loses them', async () => {
