@@ -3,7 +3,7 @@
 // is measured in turns with it, round by round, so that both see the same machine; medians of the rounds. Run it on an idle
 // machine. A missed target is reported and is no failure; what does not run, or computes something else than QEMU, is.
 //
-//   npm run bench -- [--rounds 5] [--only boot,programs,kernels,harts,latency,idle,download,setup]
+//   npm run bench -- [--rounds 5] [--only GROUP,...]   the groups: see `groups`
 //   npm run bench -- --quick          three rounds, and a quarter of each program's work or time
 //   npm run bench -- --fresh          besides, set-up from nothing: a fresh clone and an empty cache (many minutes); its
 //                                     result is kept in build/bench-fresh.json and shown by later runs
@@ -21,7 +21,7 @@ const programs = {
   system: ['syscall', 'fork', 'exec', 'pipe', 'fault'],
 };
 const allPrograms = Object.values(programs).flat();
-const groups = ['boot', 'programs', 'kernels', 'harts', 'latency', 'idle', 'download', 'setup'];
+const groups = ['boot', 'programs', 'kernels', 'harts', 'latency', 'dispersed', 'idle', 'memory', 'main-thread', 'download', 'setup'];
 const sides = { qemu: 'native QEMU', native: 'native Hartwood' };
 const freshReport = join(buildDir, 'bench-fresh.json');
 const freshLog = join(buildDir, 'log', 'bench-fresh.log');
@@ -76,18 +76,34 @@ const measures = {
     return latencyRows(await measureLatency(context));
   },
 
+  async dispersed(context) {
+    const { measureDispersed, dispersedRows } = await import('./bench/dispersed.mjs');
+    return dispersedRows(await measureDispersed(context));
+  },
+
+  async memory(context) {
+    const { measureMemory, memoryRows } = await import('./bench/memory.mjs');
+    return memoryRows(await measureMemory(context));
+  },
+
+  async 'main-thread'(context) {
+    const { measureMainThread, mainThreadRows } = await import('./bench/main-thread.mjs');
+    return mainThreadRows(await measureMainThread(context));
+  },
+
   async idle({ page, program, files, numbers: { row }, idleSeconds }) {
     const settle = 3;  // seconds; what booting left behind
-    const ours = await page.idleShare(idleSeconds, settle);
-    const theirs = await program.idleShare('qemu', files, idleSeconds, settle);
-    const native = await program.idleShare('native', files, idleSeconds, settle);
+    const harts = 4;
+    const ours = await page.idleShare(harts, idleSeconds, settle);
+    const theirs = await program.idleShare('qemu', files, harts, idleSeconds, settle);
+    const native = await program.idleShare('native', files, harts, idleSeconds, settle);
     const percent = ({ total }) => 100 * total;
     const largest = ours.parts.slice(0, 3).map(({ name, share }) => `${name} ${(100 * share).toFixed(1)}`).join(', ');
     const common = { unit: '% of a core', digits: 1, reference: percent(theirs) };
     return [
-      row('idle', 'idle at the prompt, all of Chromium, 2 harts', percent(ours),
-        { ...common, target: 5, samples: ours.parts, note: `over ${idleSeconds} s: ${largest}` }),
-      row('idle', 'idle at the prompt, native Hartwood, 2 harts', percent(native), { ...common, note: `over ${idleSeconds} s` }),
+      row('idle', `idle at the prompt, all of Chromium, ${harts} harts`, percent(ours),
+        { ...common, target: 3, samples: ours.parts, note: `over ${idleSeconds} s: ${largest}` }),
+      row('idle', `idle at the prompt, native Hartwood, ${harts} harts`, percent(native), { ...common, note: `over ${idleSeconds} s` }),
     ];
   },
 

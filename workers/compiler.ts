@@ -147,8 +147,10 @@ export class Compiler {
       return;
     }
     const { exports, rehearse } = this.parts;
-    rehearse?.(module, exports.hw_module_slot(id) >>> 0, exports.hw_module_slots(id) >>> 0);
-    this.tell({ type: 'module', id, module });
+    const slot = exports.hw_module_slot(id) >>> 0;
+    const count = exports.hw_module_slots(id) >>> 0;
+    rehearse?.(module, slot, count);
+    this.tell({ type: 'module', id, slot, count, module });
   }
 
   private dropEvicted(): void {

@@ -129,6 +129,7 @@ export type FromCompiler = Extract<FromHart, { type: 'log' | 'error' }>;
 
 /** From the compiler to each hart, some at a time in an array. Mail, as `ping` is. */
 export type ToTranslations =
-  | { type: 'module'; id: number; module: WebAssembly.Module }
+  /** Its functions go to `count` slots of the function table from `slot` on. */
+  | { type: 'module'; id: number; slot: number; count: number; module: WebAssembly.Module }
   /** Sets `count` slots of the function table from `slot` on to null. */
   | { type: 'drop'; id: number; slot: number; count: number };

@@ -12,10 +12,9 @@ CodeCache::CodeCache(GuestMemory& memory, const IsaOptions& isa, u32 pages)
     : memory_(memory),
       isa_(isa),
       capacity_(pages),
-      pages_(static_cast<DecodedPage*>(std::malloc(sizeof(DecodedPage) * pages))),
-      buckets_(new u32[kBuckets]()) {
-  HW_CHECK(pages_ != nullptr, "no memory for predecoded pages");
-}
+      memory_of_pages_(allocate_zero_pages(align_up(sizeof(DecodedPage) * pages, kPageBytes))),
+      pages_(reinterpret_cast<DecodedPage*>(memory_of_pages_.get())),
+      buckets_(new u32[kBuckets]()) {}
 
 Insn to_slot(const Decoded& decoded) {
   Insn slot = decoded.insn;
@@ -45,8 +44,9 @@ DecodedPage* CodeCache::find(u64 number) {
     }
   }
   if (found == nullptr) {
-    found = take_page(number);
-    reset(*found, number);
+    bool fresh;
+    found = take_page(number, fresh);
+    reset(*found, number, fresh);
     return found;
   }
   const u32 generation = memory_.code_generation(number);
@@ -57,15 +57,16 @@ DecodedPage* CodeCache::find(u64 number) {
       found->epoch = epoch_;
       found->generation = generation;
     } else {
-      reset(*found, number);
+      reset(*found, number, false);
     }
   }
   return found;
 }
 
-DecodedPage* CodeCache::take_page(u64 number) {
+DecodedPage* CodeCache::take_page(u64 number, bool& fresh) {
   u32 index;
-  if (used_ < capacity_) {
+  fresh = used_ < capacity_;
+  if (fresh) {
     index = used_++;
   } else {
     evictions_++;
@@ -81,14 +82,14 @@ DecodedPage* CodeCache::take_page(u64 number) {
   return &pages_[index];
 }
 
-void CodeCache::reset(DecodedPage& page, u64 number) {
+void CodeCache::reset(DecodedPage& page, u64 number, bool fresh) {
   decoded_pages_++;
   page.page = number;
   page.epoch = epoch_;
   memory_.set_page_state(number, kPageCode);
   page.generation = memory_.code_generation(number);
   std::memcpy(page.bytes, memory_.ram() + (number << kPageShift), kPageBytes);
-  std::memset(static_cast<void*>(page.slots), 0, sizeof page.slots);
+  if (!fresh) std::memset(static_cast<void*>(page.slots), 0, sizeof page.slots);
   page.slots[DecodedPage::kSlots].op = kSlotPageEnd;
 }
 

@@ -11,12 +11,12 @@
 // comparison of 4 KiB for each page that is executed again, and needs no word from whoever wrote.
 #pragma once
 
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
 #include "isa/isa.h"
 #include "memory/guest_memory.h"
+#include "memory/zero_pages.h"
 
 namespace hartwood {
 
@@ -59,18 +59,17 @@ class CodeCache {
   u64 evictions() const { return evictions_; }
 
  private:
-  struct Free {
-    void operator()(DecodedPage* pages) const { std::free(pages); }
-  };
   static constexpr u32 kBuckets = 4096;
-  void reset(DecodedPage& page, u64 number);
+  // `fresh`: its slots are zero.
+  void reset(DecodedPage& page, u64 number, bool fresh);
   Insn decode_one(const DecodedPage& page, u32 slot) const;
-  DecodedPage* take_page(u64 number);
+  DecodedPage* take_page(u64 number, bool& fresh);
 
   GuestMemory& memory_;
   IsaOptions isa_;
   u32 capacity_;
-  std::unique_ptr<DecodedPage[], Free> pages_;  // not touched before a page is used: reset() sets all of it
+  ZeroPages memory_of_pages_;
+  DecodedPage* pages_;  // slots take memory when they are decoded
   u32 used_ = 0;
   u32 victim_ = 0;
   std::unique_ptr<u32[]> buckets_;  // index + 1

@@ -19,9 +19,9 @@ Tlb::Tlb(u64 ram_bytes)
 
 void Tlb::prepare(Table& table) const {
   if (table.entries) return;
-  table.entries.reset(new u64[index_mask_ + 1]);
+  table.entries = allocate_zero_pages((u64{index_mask_} + 1) * sizeof(u64));
   table.log.reset(new u32[kLogSize]);
-  for (u32 slot = 0; slot <= index_mask_; slot++) table.entries[slot] = empty_entry(slot);
+  for (u32 slot = 0; empty_entry(slot) != 0; slot++) table.entries[slot] = empty_entry(slot);
 }
 
 Tlb::Pair& Tlb::pair(TlbContext context) const {

@@ -10,7 +10,8 @@
 // The slot is chosen by the L - 12 + 1 low bits of the virtual page number: one bit more than RAM has page bits, so
 // that va's bit L is both part of the index and tested. An empty slot holds only that bit, complemented: then no
 // address that selects the slot can hit it, not even in a page of its own number. (With one index bit fewer, every
-// empty slot would have an address that aliases it.)
+// empty slot would have an address that aliases it.) In the upper half of a table that is zero: what nobody has entered
+// there takes no memory.
 //
 // Entries carry no privilege: there is one pair of tables (reads, writes) for each translation context, and the hart
 // points at the pair of its current one. `kNoContext` is a pair that is never filled: every access takes the slow path,
@@ -30,6 +31,7 @@
 #include <memory>
 
 #include "base/types.h"
+#include "memory/zero_pages.h"
 
 namespace hartwood {
 
@@ -84,7 +86,7 @@ class Tlb {
   // Tables of one hart take no more than this, if one space allows it.
   static constexpr u64 kMostBytes = u64{48} << 20;
   struct Table {
-    std::unique_ptr<u64[]> entries;  // null: never used
+    ZeroPages entries;  // null: never used
     std::unique_ptr<u32[]> log;
     u32 logged = 0;
     bool overflowed = false;

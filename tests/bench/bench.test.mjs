@@ -11,7 +11,10 @@ import { serve } from '../../tools/serve.mjs';
 import { cpuShare } from '../../tools/bench/cpu-time.mjs';
 import { startCountingProxy } from '../../tools/bench/counting-proxy.mjs';
 import { appendFiles } from '../../tools/bench/guest-archive.mjs';
+import { dispersedRows } from '../../tools/bench/dispersed.mjs';
 import { latencyRows } from '../../tools/bench/latency.mjs';
+import { mainThreadRows, mainThreadTasks } from '../../tools/bench/main-thread.mjs';
+import { memoryRows, residentBytes } from '../../tools/bench/memory.mjs';
 import { formatTable, geometricMean, median, promptPattern, readResult, resultPattern, row } from '../../tools/bench/numbers.mjs';
 
 function withFolder(body) {
@@ -52,6 +55,33 @@ test('the rows of interrupt latency', () => {
   assert.deepEqual(rows.map(({ value, reference, target, met }) => [value, reference, target, met]), [
     [0.02, 0.01, null, null], [0.9, 0.1, 1, true], [4, 1, null, null],
   ]);
+});
+
+test('the tasks of a main thread in a trace', () => {
+  const of = (tid) => (name, ts, dur, more = {}) => ({ ph: 'X', pid: 5, tid, name, ts, dur, ...more });
+  const main = of(1), other = of(2);
+  const tasks = mainThreadTasks([
+    { ph: 'M', pid: 5, tid: 1, name: 'thread_name', args: { name: 'CrRendererMain' } },
+    { ph: 'M', pid: 5, tid: 2, name: 'thread_name', args: { name: 'DedicatedWorker thread' } },
+    main('ThreadControllerImpl::RunTask', 0, 9000, { tdur: 3000 }), main('ParseHTML', 100, 500), main('EvaluateScript', 700, 2000),
+    main('RunTask', 10_000, 20_000, { tdur: 17_000 }), other('RunTask', 0, 90_000),
+  ]);
+  assert.deepEqual(tasks, [{ milliseconds: 17, what: 'RunTask' }, { milliseconds: 3, what: 'EvaluateScript' }]);
+  const [shown] = mainThreadRows([tasks, tasks.slice(1), tasks]);
+  assert.deepEqual([shown.value, shown.met], [17, false]);
+});
+
+test('the rows of memory and of dispersed code', () => {
+  assert.deepEqual(memoryRows({ few: [100e6, 300e6, 200e6], many: [230e6] }).map(({ value, met }) => [Math.round(value), met]), [[200, null], [10, true]]);
+  const round = (few, many) => new Map([['dispersed2000', { seconds: few / 1e6 }], ['dispersed20000', { seconds: many / 1e6 }]]);
+  const rows = dispersedRows({ page: [round(40, 900)], interpreter: [round(50, 800)], qemu: [round(20, 100)] });
+  assert.deepEqual(rows.map(({ value, target, met }) => [value, target, met]), [[2, 3, true], [9, 6, false]]);
+});
+
+test('what a process has resident', () => {
+  const own = residentBytes(process.pid);
+  assert.ok(own > 10e6 && own < 4e9, `${own}`);
+  assert.equal(residentBytes(999_999_999), 0);
 });
 
 test('medians and means', () => {

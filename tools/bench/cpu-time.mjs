@@ -16,9 +16,8 @@ function processes() {
   });
 }
 
-/** Ticks of each living process of the tree below `top`: Map of pid to ticks. */
-function treeTicks(top) {
-  const all = processes();
+/** The living processes of the tree below `top`, itself included: a Set of pids. */
+export function processTree(top, all = processes()) {
   const members = new Set([top]);
   for (let grown = true; grown;) {
     grown = false;
@@ -26,6 +25,13 @@ function treeTicks(top) {
       if (members.has(parent) && !members.has(pid)) grown = Boolean(members.add(pid));
     }
   }
+  return members;
+}
+
+/** Ticks of each of them: Map of pid to ticks. */
+function treeTicks(top) {
+  const all = processes();
+  const members = processTree(top, all);
   return new Map(all.filter(({ pid }) => members.has(pid)).map(({ pid, ticks }) => [pid, ticks]));
 }
 

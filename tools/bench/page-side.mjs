@@ -10,6 +10,7 @@ import { buildDir, UserError } from '../lib/project.mjs';
 import { serve } from '../serve.mjs';
 import { startCountingProxy } from './counting-proxy.mjs';
 import { cpuShare } from './cpu-time.mjs';
+import { residentBytes } from './memory.mjs';
 import { promptPattern, readResult, resultPattern } from './numbers.mjs';
 
 const chromiumProgram = process.env.HARTWOOD_CHROMIUM ?? '/usr/bin/chromium';
@@ -96,10 +97,10 @@ export class PageSide {
 
   /**
    * Boots the archive with the guest's programs and calls body(run, page): run(command) types a command of tests/bench and
-   * resolves to what it printed.
+   * resolves to what it printed. Without `context` the visit is one in a fresh one.
    */
-  async withGuest(harts, body, { compiler = true } = {}) {
-    const context = await this.newContext();
+  async withGuest(harts, body, { compiler = true, context: given = null } = {}) {
+    const context = given ?? await this.newContext();
     await context.route('**/bench.cpio', (route) => route.fulfill({
       path: this.initrd, contentType: 'application/octet-stream', headers: { 'Cross-Origin-Resource-Policy': 'same-origin' },
     }));
@@ -110,7 +111,7 @@ export class PageSide {
         return (await machine.waitFor(new RegExp(source), { timeout }))[0];
       }, [`${command}\n`, resultPattern.source, patience]), page), { context });
     } finally {
-      await context.close();
+      if (given === null) await context.close();
     }
   }
 
@@ -170,9 +171,36 @@ export class PageSide {
     }
   }
 
-  /** Share of one core that the whole browser uses at the idle prompt with two harts, over `seconds`, after `settle` seconds. */
-  idleShare(seconds, settle) {
-    return this.atPrompt('?harts=2', async (page) => {
+  /** Bytes that the browser has at the prompt, `settle` ms later, more than with an empty page. */
+  async residentBytes(harts, settle) {
+    const process = await this.browserProcess();
+    const empty = await this.context.newPage();
+    await empty.waitForTimeout(settle);
+    const before = residentBytes(process);
+    await empty.close();
+    return this.atPrompt(`?harts=${harts}`, async (page) => {
+      await page.waitForTimeout(settle);
+      return residentBytes(process) - before;
+    });
+  }
+
+  /** The events of a Chromium trace of a boot with two harts and the commands `load` after it. */
+  async trace(load) {
+    await this.browser.startTracing(undefined, { categories: ['toplevel', 'devtools.timeline', 'v8', '__metadata'] });
+    let buffer;
+    try {
+      await this.withGuest(2, async (run) => {
+        for (const command of load) await run(command);
+      }, { context: this.context });
+    } finally {
+      buffer = await this.browser.stopTracing();
+    }
+    return JSON.parse(buffer.toString()).traceEvents;
+  }
+
+  /** Share of one core that the whole browser uses at the idle prompt, over `seconds`, after `settle` seconds. */
+  idleShare(harts, seconds, settle) {
+    return this.atPrompt(`?harts=${harts}`, async (page) => {
       await page.waitForTimeout(settle * 1000);
       return cpuShare(await this.browserProcess(), seconds);
     });

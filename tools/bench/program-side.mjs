@@ -117,9 +117,9 @@ export function runPrograms(kind, files, names, divisor) {
   });
 }
 
-/** Share of one core at the idle prompt with two harts, over `seconds`, after `settle` seconds. */
-export function idleShare(kind, files, seconds, settle) {
-  return atPrompt(kind, { ...files, harts: 2 }, async (program) => {
+/** Share of one core at the idle prompt, over `seconds`, after `settle` seconds. */
+export function idleShare(kind, files, harts, seconds, settle) {
+  return atPrompt(kind, { ...files, harts }, async (program) => {
     await new Promise((done) => setTimeout(done, settle * 1000));
     return cpuShare(program.child.pid, seconds);
   });

@@ -11,6 +11,7 @@ export const programs = {
   bench: { sources: ['bench.c'] },
   kernels: { sources: [...kernels, 'one_kernel.c'], loops: true },
   latency: { sources: ['latency.c'] },
+  dispersed: { sources: ['dispersed.c'] },
   harts: { sources: [...kernels, 'two_harts.c'], loops: true },
 };
 

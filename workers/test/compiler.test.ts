@@ -13,7 +13,7 @@ import { HartMailbox, hartWords } from '../mail.ts';
 import { makeTurn } from '../platform.ts';
 import type { ToTranslations } from '../protocol.ts';
 import { makeWaitForChange } from '../wait.ts';
-import { Translations } from '../translations.ts';
+import { makeRoom, Translations } from '../translations.ts';
 import { makeHartCore } from './hart-core.ts';
 import { tinyModule } from './tiny-module.ts';
 
@@ -201,9 +201,9 @@ test('a hart installs modules into its own table with its own core, and forgets 
   const { exports, events } = makeHartCore(100);
   const translations = new Translations(exports, memory, 1);
   const table = exports.__indirect_function_table;
-  assert.equal(table.length, 16 + 8);
+  assert.equal(table.length, 16);
   const module = new WebAssembly.Module(tinyModule({ slot: 18, slots: 2, addend: 5 }));
-  translations.receive({ type: 'module', id: 7, module });
+  translations.receive({ type: 'module', id: 7, slot: 18, count: 2, module });
   assert.equal(table.get(18)(1), 106);
   assert.equal(table.get(19)(2), 107);
   assert.equal(table.get(20), null);
@@ -218,8 +218,18 @@ test('a module that asks for what the core lacks is named, and so is a table tha
   const { exports } = makeHartCore(100);
   const translations = new Translations(exports, memory, 0);
   const module = new WebAssembly.Module(tinyModule({ slot: 18, addend: 5, helper: 'hw_stranger' }));
-  assert.throws(() => translations.receive({ type: 'module', id: 1, module }), /hw_stranger/);
+  assert.throws(() => translations.receive({ type: 'module', id: 1, slot: 18, count: 1, module }), /hw_stranger/);
   assert.throws(() => new Translations(exports, memory, 0), /has 24 functions in its table, where translated code begins at 16/);
+});
+
+test('a table grows to what is needed, by doubling, and to no more than all slots', () => {
+  const slots = { first: 100, end: 100 + 5000 };
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: 90 });
+  const lengths = [101, 1124, 1125, 1126, 3150, 5100].map((length) => {
+    makeRoom(table, slots, length);
+    return table.length;
+  });
+  assert.deepEqual(lengths, [1124, 1124, 2148, 2148, 4196, 5100]);
 });
 
 test('mail: the message, then the count, then the bit', () => {
