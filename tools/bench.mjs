@@ -7,6 +7,7 @@
 //   npm run bench -- --quick          three rounds, and a quarter of each program's work or time
 //   npm run bench -- --fresh          besides, set-up from nothing: a fresh clone and an empty cache (many minutes); its
 //                                     result is kept in build/bench-fresh.json and shown by later runs
+//   npm run bench -- --only workloads --names gzip,gcc     those of the workloads
 //   npm run bench -- --dist FOLDER    measure a page built before, with what is set up already
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
@@ -21,7 +22,7 @@ const programs = {
   system: ['syscall', 'fork', 'exec', 'pipe', 'fault'],
 };
 const allPrograms = Object.values(programs).flat();
-const groups = ['boot', 'programs', 'kernels', 'harts', 'latency', 'dispersed', 'idle', 'memory', 'main-thread', 'download', 'setup'];
+const groups = ['boot', 'programs', 'kernels', 'harts', 'latency', 'dispersed', 'workloads', 'idle', 'memory', 'main-thread', 'download', 'setup'];
 const sides = { qemu: 'native QEMU', native: 'native Hartwood' };
 const freshReport = join(buildDir, 'bench-fresh.json');
 const freshLog = join(buildDir, 'log', 'bench-fresh.log');
@@ -79,6 +80,11 @@ const measures = {
   async dispersed(context) {
     const { measureDispersed, dispersedRows } = await import('./bench/dispersed.mjs');
     return dispersedRows(await measureDispersed(context));
+  },
+
+  async workloads(context) {
+    const { measureWorkloads, workloadRows } = await import('./bench/workloads.mjs');
+    return workloadRows(await measureWorkloads(context), context.versions);
   },
 
   async memory(context) {
@@ -197,7 +203,7 @@ async function describeRun({ rounds, divisor, load, versions }) {
 
 await runMain(async (args) => {
   await needNewNode();
-  const { options } = readOptions(args, { rounds: '', only: groups.join(','), quick: false, fresh: false, dist: '' });
+  const { options } = readOptions(args, { rounds: '', only: groups.join(','), names: '', quick: false, fresh: false, dist: '' });
   const rounds = options.rounds === '' ? (options.quick ? 3 : 5) : Number(options.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new UserError(`--rounds must be a whole number above 0: ${options.rounds}`);
   const chosen = choose(options.only);
@@ -205,9 +211,9 @@ await runMain(async (args) => {
 
   const ready = options.dist === '';
   // The newest QEMU that there is; the older one is a package.
-  const forKernels = chosen.includes('kernels');
+  const newest = chosen.some((name) => ['kernels', 'workloads'].includes(name));
   const env = ready
-    ? (await setUp(['dist', 'native', ...(forKernels ? ['references'] : [])], { tests: true })).env
+    ? (await setUp(['dist', 'native', ...(newest ? ['references'] : []), ...(chosen.includes('workloads') ? ['workloads'] : [])], { tests: true })).env
     : await toolchainEnvironment();
   const load = loadavg()[0];
   if (load > 0.5) console.log(`note: the load of this machine is ${load.toFixed(1)}; the numbers mean little unless it is near 0`);
@@ -223,13 +229,13 @@ await runMain(async (args) => {
   const numbers = await import('./bench/numbers.mjs');
   const program = await import('./bench/program-side.mjs');
   const versions = {};
-  for (const kind of forKernels ? ['qemu', 'newest'] : ['qemu']) versions[kind] = await program.versionOf(kind);
+  for (const kind of newest ? ['qemu', 'newest'] : ['qemu']) versions[kind] = await program.versionOf(kind);
   const withPrograms = { ...files, initrd: await benchInitrd(files.initrd) };
   const page = await PageSide.open(resolve(options.dist || join(root, 'dist')), withPrograms.initrd);
   const rows = [];
   try {
     const context = {
-      page, program, numbers, files, withPrograms, rounds, divisor, ready, env, versions, compiledPrograms, idleSeconds: 10,
+      page, program, numbers, files, withPrograms, rounds, divisor, ready, env, names: options.names.split(',').filter(Boolean), versions, compiledPrograms, idleSeconds: 10,
       fresh: options.fresh, log: (text) => console.log(`measuring ${text}`),
     };
     for (const name of chosen) {

@@ -411,6 +411,8 @@ static const struct {
     {"syscall", run_syscall, 200000}, {"fork", run_fork, 400},
     {"exec", run_exec, 120},          {"pipe", run_pipe, 8000},
     {"fault", run_fault, 12},         {"none", run_none, 1},
+    {"exec1000", run_exec, 1000},     {"fault256", run_fault, 64},
+    {"pipe50k", run_pipe, 50000},     {"syscall1m", run_syscall, 1000000},
 };
 
 int main(int argc, char** argv) {

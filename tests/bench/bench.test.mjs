@@ -15,6 +15,7 @@ import { dispersedRows } from '../../tools/bench/dispersed.mjs';
 import { latencyRows } from '../../tools/bench/latency.mjs';
 import { mainThreadRows, mainThreadTasks } from '../../tools/bench/main-thread.mjs';
 import { memoryRows, residentBytes } from '../../tools/bench/memory.mjs';
+import { workloadRows } from '../../tools/bench/workloads.mjs';
 import { formatTable, geometricMean, median, promptPattern, readResult, resultPattern, row } from '../../tools/bench/numbers.mjs';
 
 function withFolder(body) {
@@ -77,6 +78,42 @@ test('the rows of memory and of dispersed code', () => {
   const rows = dispersedRows({ page: [round(40, 900)], interpreter: [round(50, 800)], qemu: [round(20, 100)] });
   assert.deepEqual(rows.map(({ value, target, met }) => [value, target, met]), [[2, 3, true], [9, 6, false]]);
 });
+
+test('the rows of workloads', () => {
+  const results = (gzip, gcc) => new Map([['gzip', { seconds: gzip }], ['gcc', { seconds: gcc }]]);
+  const made = (first, second) => new Map([['make1', { seconds: first }], ['make2', { seconds: second }]]);
+  const rows = workloadRows({
+    one: { page: [results(2, 6)], qemu: [results(4, 3)], newest: [results(4, 6)] }, two: { page: [made(4, 2)], qemu: [made(4, 2)] },
+  }, { qemu: '7', newest: '10' });
+  assert.deepEqual(rows.slice(2).map(({ value, met }) => [Math.round(value * 100) / 100, met]), [[1, false], [0.71, true], [2, false], [1, true]]);
+  assert.equal(rows[4].note, 'gcc -O1 of a file of 2,000 lines');
+});
+
+test("the workloads' inputs are the same each time", () => withFolder((folder) => {
+  const program = join(folder, 'inputs');
+  execFileSync('gcc', ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-Wall', '-Wextra', '-Werror', '-o', program, new URL('inputs.c', import.meta.url).pathname]);
+  const make = (...args) => execFileSync(program, args, { maxBuffer: 1 << 24 });
+  assert.equal(make('text', '100000').length, 100000);
+  assert.equal(make('lines', '5000').toString().split('\n').length, 5001);
+  assert.ok(make('sql', '100').toString().includes("INSERT INTO item VALUES (99, '"));
+  const file = join(folder, 'file.c');
+  writeFileSync(file, make('c', '2000', '1'));
+  assert.ok(Math.abs(readFileSync(file, 'utf8').split('\n').length - 2000) < 30);
+  execFileSync('gcc', ['-O1', '-Wall', '-Werror', '-c', '-o', join(folder, 'file.o'), file]);
+  assert.notDeepEqual(make('c', '200', '1'), make('c', '200', '2'));
+  assert.throws(() => execFileSync(program, ['numbers', '3'], { stdio: 'ignore' }));
+}));
+
+test('what is timed: a hash of the output, and failures', () => withFolder((folder) => {
+  const program = join(folder, 'timed');
+  execFileSync('gcc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', program, new URL('timed.c', import.meta.url).pathname]);
+  const timed = (...args) => readResult(execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+  assert.equal(timed('same', 'seq', '100000').result, timed('same', 'sh', '-c', 'seq 50000; sleep 0.05; seq 50001 100000').result);
+  assert.notEqual(timed('other', 'seq', '100000').result, timed('other', 'seq', '100001').result);
+  assert.ok(timed('sleep', 'sleep', '0.2').seconds >= 0.2);
+  assert.throws(() => timed('failure', 'false'));
+  assert.throws(() => timed('nothing', join(folder, 'nothing')));
+}));
 
 test('what a process has resident', () => {
   const own = residentBytes(process.pid);

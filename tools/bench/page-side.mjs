@@ -99,10 +99,10 @@ export class PageSide {
    * Boots the archive with the guest's programs and calls body(run, page): run(command) types a command of tests/bench and
    * resolves to what it printed. Without `context` the visit is one in a fresh one.
    */
-  async withGuest(harts, body, { compiler = true, context: given = null } = {}) {
+  async withGuest(harts, body, { compiler = true, context: given = null, initrd = this.initrd } = {}) {
     const context = given ?? await this.newContext();
     await context.route('**/bench.cpio', (route) => route.fulfill({
-      path: this.initrd, contentType: 'application/octet-stream', headers: { 'Cross-Origin-Resource-Policy': 'same-origin' },
+      path: initrd, contentType: 'application/octet-stream', headers: { 'Cross-Origin-Resource-Policy': 'same-origin' },
     }));
     try {
       return await this.atPrompt(`?harts=${harts}&initrd=bench.cpio${compiler ? '' : '&compiler=off'}`, (page) => body((command) => page.evaluate(async ([line, source, timeout]) => {

@@ -12,6 +12,8 @@ export const programs = {
   kernels: { sources: [...kernels, 'one_kernel.c'], loops: true },
   latency: { sources: ['latency.c'] },
   dispersed: { sources: ['dispersed.c'] },
+  timed: { sources: ['timed.c'] },
+  inputs: { sources: ['inputs.c'] },
   harts: { sources: [...kernels, 'two_harts.c'], loops: true },
 };
 

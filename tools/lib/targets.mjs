@@ -5,6 +5,7 @@
 //   kernel/         Image, vmlinux, System.map, kernel.config           initramfs/   initramfs.cpio, busybox.version
 //   licences/       licences.json and texts of the two                  debian/      Debian's stock Image
 //   stress/         initramfs.cpio with the stress program of tests/stress
+//   workloads/      workloads.cpio: Debian's userland for the benchmark
 //   references/     newer QEMU and OpenSBI that tests compare with
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -144,6 +145,12 @@ export function makeTargets({ tests }) {
       needs: ['kernel', 'initramfs'],
       action: (step) => guestPart(step, 'licences', 'kernel/licences.sh',
         { paths: ['kernel/lib-debian.sh'], values: ['kernel', 'initramfs'].map((name) => readlinkSync(guestLink(name))), args: () => [gatherGuest()] }),
+    },
+    workloads: {
+      title: "Debian's userland for the benchmark",
+      needs: ['packages'],
+      action: (step) => guestPart(step, 'workloads', 'kernel/build-workloads.sh',
+        { paths: ['kernel/lib-debian.sh', 'kernel/workloads.sha256', 'kernel/initramfs/make_cpio.py'] }),
     },
     debian: {
       title: "Debian's stock riscv64 kernel",
