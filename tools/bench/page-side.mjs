@@ -2,9 +2,9 @@
 // The page's half of `npm run bench`: a folder like dist/ in Chromium, measured from outside as a visitor meets it. One
 // browser and one profile on disk, so that after some visits its caches are warm as a visitor's are: HTTP's, and that
 // of compiled JavaScript, which Chromium leaves out of profiles in memory.
-import { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { buildDir, UserError } from '../lib/project.mjs';
 import { serve } from '../serve.mjs';
@@ -24,7 +24,9 @@ export class PageSide {
   static async open(dist, initrd) {
     const side = new PageSide();
     side.initrd = initrd;
-    side.server = await serve({ root: dist, port: 0 });
+    side.folder = mkdtempSync(join(tmpdir(), 'hartwood-page-'));
+    cpSync(dist, side.folder, { recursive: true });
+    side.server = await serve({ root: side.folder, port: 0 });
     side.profile = mkdtempSync(join(tmpdir(), 'hartwood-profile-'));
     try {
       side.context = await chromium.launchPersistentContext(side.profile, {
@@ -34,7 +36,7 @@ export class PageSide {
       });
     } catch (error) {
       await side.server.close();
-      rmSync(side.profile, { recursive: true, force: true });
+      side.removeFolders();
       throw new UserError(`Chromium does not start: ${error.message}`);
     }
     side.browser = side.context.browser();
@@ -49,7 +51,18 @@ export class PageSide {
   async close() {
     await this.context.close();
     await this.server.close();
-    rmSync(this.profile, { recursive: true, force: true });
+    this.removeFolders();
+  }
+
+  removeFolders() {
+    for (const folder of [this.profile, this.folder]) rmSync(folder, { recursive: true, force: true });
+  }
+
+  /** Serves the file beside the page; returns its address there. It may be large, which Playwright's routes do not stand. */
+  serveFile(path) {
+    const name = `bench_${basename(path)}`;
+    copyFileSync(path, join(this.folder, name), constants.COPYFILE_FICLONE);
+    return name;
   }
 
   /** Opens `query` below `url` in a new page of `context`; calls body(page, milliseconds from navigation to prompt). */
@@ -101,11 +114,8 @@ export class PageSide {
    */
   async withGuest(harts, body, { compiler = true, context: given = null, initrd = this.initrd } = {}) {
     const context = given ?? await this.newContext();
-    await context.route('**/bench.cpio', (route) => route.fulfill({
-      path: initrd, contentType: 'application/octet-stream', headers: { 'Cross-Origin-Resource-Policy': 'same-origin' },
-    }));
     try {
-      return await this.atPrompt(`?harts=${harts}&initrd=bench.cpio${compiler ? '' : '&compiler=off'}`, (page) => body((command) => page.evaluate(async ([line, source, timeout]) => {
+      return await this.atPrompt(`?harts=${harts}&initrd=${this.serveFile(initrd)}${compiler ? '' : '&compiler=off'}`, (page) => body((command) => page.evaluate(async ([line, source, timeout]) => {
         const { machine } = globalThis.hartwood;
         machine.console.write(line);
         return (await machine.waitFor(new RegExp(source), { timeout }))[0];
