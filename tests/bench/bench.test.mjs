@@ -106,12 +106,18 @@ test("the workloads' inputs are the same each time", () => withFolder((folder) =
 
 test('what is timed: a hash of the output, and failures', () => withFolder((folder) => {
   const program = join(folder, 'timed');
-  execFileSync('gcc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', program, new URL('timed.c', import.meta.url).pathname]);
+  execFileSync('gcc', ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-Wall', '-Wextra', '-Werror', '-o', program, new URL('timed.c', import.meta.url).pathname]);
   const timed = (...args) => readResult(execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
   assert.equal(timed('same', 'seq', '100000').result, timed('same', 'sh', '-c', 'seq 50000; sleep 0.05; seq 50001 100000').result);
   assert.notEqual(timed('other', 'seq', '100000').result, timed('other', 'seq', '100001').result);
-  assert.ok(timed('sleep', 'sleep', '0.2').seconds >= 0.2);
-  assert.throws(() => timed('failure', 'false'));
+  // Every byte counts, wherever it stands, and so does the length.
+  const text = 'the quick brown fox';
+  const altered = Array.from(text, (_, at) => `${text.slice(0, at)}#${text.slice(at + 1)}`);
+  const written = [text, ...altered, text.slice(1), text.slice(0, -1), `${text}\\0`];
+  assert.equal(new Set(written.map((each) => timed('text', 'printf', each).result)).size, written.length);
+  assert.ok(timed('sleep', 'sh', '-c', 'sleep 0.2; echo done').seconds >= 0.2);
+  assert.throws(() => timed('failure', 'sh', '-c', 'echo done; exit 3'));
+  assert.throws(() => timed('silence', 'true'));
   assert.throws(() => timed('nothing', join(folder, 'nothing')));
 }));
 
