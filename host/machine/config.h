@@ -42,7 +42,7 @@ struct MachineConfig {
   FirmwareKind firmware = FirmwareKind::built_in;  // "firmware": "built-in", "file" or "none"
   bool compiler = false;                           // "compiler": a compiler worker serves this machine
   u32 compiler_visits = 500;                       // "compiler_visits": of a place, each 64 jumps, until it is compiled
-  u32 compiler_after = u32{48} << 20;              // "compiler_after": instructions that some hart executes first
+  u32 compiler_after = u32{64} << 20;              // "compiler_after": instructions that some hart executes first
   bool compiler_eager = false;                     // "compiler_eager": everything that is jumped to is compiled; tests
   bool deterministic = false;                      // "deterministic": one thread, virtual time
   ClockKind clock = ClockKind::host;               // "clock": "host" or "virtual", which is for one hart

@@ -68,7 +68,10 @@ struct SeededScheduler::Fiber {
     HW_CHECK(stack != MAP_FAILED, "no memory for a fiber's stack");
     mprotect(stack, kPageBytes, PROT_NONE);  // an overflow faults
   }
-  ~Fiber() { munmap(stack, kStackBytes); }
+  ~Fiber() {
+    tell_fresh(stack, kStackBytes);  // whoever gets these addresses next
+    munmap(stack, kStackBytes);
+  }
 };
 
 SeededScheduler::SeededScheduler(u64 seed, const SchedulerOptions& options) : random_(seed), options_(options) {}
