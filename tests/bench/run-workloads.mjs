@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every workload of the benchmark, a small part of each, on our native binary and on QEMU: what they compute is the same.
+// Its name keeps it out of the part `tools`, which takes every *.test.mjs of this folder and sets up no guest.
 //
-//   node --test tests/bench/workloads.test.mjs     after npm run setup -- --tests native kernel initramfs workloads
+//   node --test tests/bench/run-workloads.mjs     after npm run setup -- --tests native kernel initramfs workloads
 import assert from 'node:assert/strict';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
