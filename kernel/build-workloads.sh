@@ -7,8 +7,8 @@
 #
 # Leaves workloads.cpio and workloads.packages (a line for each package: name, version, sha256 of its file) in OUTDIR.
 # Equal inputs give equal bytes; the packages' files must have the hashes of workloads.sha256 beside this script. Needs
-# neither root nor riscv64 emulation. What packages do when they are installed is not done; Python keeps its compiled
-# modules when it first runs.
+# neither root nor riscv64 emulation. What packages do when they are installed is not done: Python keeps its compiled
+# modules when it first runs, which is not timed.
 #
 # Environment: HARTWOOD_CACHE (default ~/.cache/hartwood)
 # Packages:    python3 apt dpkg binutils

@@ -7,13 +7,14 @@
 //   npm run bench -- --quick          three rounds, and a quarter of each program's work or time
 //   npm run bench -- --fresh          besides, set-up from nothing: a fresh clone and an empty cache (many minutes); its
 //                                     result is kept in build/bench-fresh.json and shown by later runs
-//   npm run bench -- --only workloads --names gzip,gcc     those of the workloads
+//   npm run bench -- --only workloads --names gzip,gcc     those of the workloads, one hart only
 //   npm run bench -- --dist FOLDER    measure a page built before, with what is set up already
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { needNewNode } from './lib/node-version.mjs';
 import { buildDir, execute, output, readOptions, root, run, runMain, toolEnvironment, UserError } from './lib/project.mjs';
+import { chooseWorkloads } from './bench/workloads.mjs';
 import { setUp, toolchainEnvironment } from './setup.mjs';
 
 const programs = {
@@ -207,6 +208,8 @@ await runMain(async (args) => {
   const rounds = options.rounds === '' ? (options.quick ? 3 : 5) : Number(options.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new UserError(`--rounds must be a whole number above 0: ${options.rounds}`);
   const chosen = choose(options.only);
+  const workloadNames = chooseWorkloads(options.names);
+  if (options.names !== '' && !chosen.includes('workloads')) throw new UserError('--names is for the group workloads');
   const divisor = options.quick ? 4 : 1;
 
   const ready = options.dist === '';
@@ -235,7 +238,7 @@ await runMain(async (args) => {
   const rows = [];
   try {
     const context = {
-      page, program, numbers, files, withPrograms, rounds, divisor, ready, env, names: options.names.split(',').filter(Boolean), versions, compiledPrograms, idleSeconds: 10,
+      page, program, numbers, files, withPrograms, rounds, divisor, ready, env, workloadNames, versions, compiledPrograms, idleSeconds: 10,
       fresh: options.fresh, log: (text) => console.log(`measuring ${text}`),
     };
     for (const name of chosen) {

@@ -27,7 +27,7 @@ export const parts = [
   { name: 'jit-random', command: 'node tests/jit/random.mjs --programs 20000', needs: ['native', 'core', 'layout'], minutes: 20 },
   { name: 'jit-cases', command: 'node --test tests/jit/cases.mjs', needs: ['core', 'layout'] },
   { name: 'jit-boot', command: 'node --test tests/jit/boot.mjs', needs: ['core', 'layout', 'kernel', 'initramfs'] },
-  { name: 'workloads', command: 'node --test tests/bench/workloads.test.mjs', needs: ['native', 'kernel', 'initramfs', 'workloads'], minutes: 20, long: true },
+  { name: 'workloads', command: 'node --test tests/bench/run-workloads.mjs', needs: ['native', 'kernel', 'initramfs', 'workloads'], minutes: 20, long: true },
   { name: 'jit-random-long', command: 'node tests/jit/random.mjs --programs 1000000 --seed 2', needs: ['native', 'core', 'layout'], minutes: 300, long: true },
   { name: 'differential-long', command: 'node tests/differential/run.mjs --programs 1000000 --seed 2', needs: ['native', 'references'], minutes: 60, long: true },
   { name: 'boot-trace-long', command: 'node tests/differential/boot-trace.mjs --instructions 10000000', needs: ['native', 'kernel', 'references'], long: true },

@@ -15,7 +15,7 @@ import { dispersedRows } from '../../tools/bench/dispersed.mjs';
 import { latencyRows } from '../../tools/bench/latency.mjs';
 import { mainThreadRows, mainThreadTasks } from '../../tools/bench/main-thread.mjs';
 import { memoryRows, residentBytes } from '../../tools/bench/memory.mjs';
-import { workloadRows } from '../../tools/bench/workloads.mjs';
+import { chooseWorkloads, workloadRows, workloads } from '../../tools/bench/workloads.mjs';
 import { formatTable, geometricMean, median, promptPattern, readResult, resultPattern, row } from '../../tools/bench/numbers.mjs';
 
 function withFolder(body) {
@@ -87,6 +87,12 @@ test('the rows of workloads', () => {
   }, { qemu: '7', newest: '10' });
   assert.deepEqual(rows.slice(2).map(({ value, met }) => [Math.round(value * 100) / 100, met]), [[1, false], [0.71, true], [2, false], [1, true]]);
   assert.equal(rows[4].note, 'gcc -O1 of a file of 2,000 lines');
+});
+
+test('workloads are chosen by name', () => {
+  assert.deepEqual(chooseWorkloads('gcc,gzip'), ['gzip', 'gcc']);
+  assert.deepEqual(chooseWorkloads(''), Object.keys(workloads));
+  assert.throws(() => chooseWorkloads('gcc,toString'), /no workload toString; there are: exec1000 /);
 });
 
 test("the workloads' inputs are the same each time", () => withFolder((folder) => {

@@ -23,6 +23,14 @@ const wrapper = `#!/bin/sh
 exec chroot /debian /workloads/run "$@"
 `;
 
+/** The workloads named in `text`, with commas between them, in our order; all of them if it is empty. */
+export function chooseWorkloads(text) {
+  const named = text.split(',').filter(Boolean);
+  const unknown = named.filter((name) => !Object.hasOwn(workloads, name));
+  if (unknown.length) throw new UserError(`no workload ${unknown.join(', ')}; there are: ${Object.keys(workloads).join(' ')}`);
+  return Object.keys(workloads).filter((name) => !named.length || named.includes(name));
+}
+
 /** The path of an initramfs made of `initrd`, the Debian tree and what runs in it. */
 export async function workloadInitrd(initrd) {
   const tree = join(buildDir, 'guest', 'workloads', 'workloads.cpio');
@@ -52,10 +60,13 @@ export async function runWorkloads(run, names, divisor, log = () => {}) {
   return results;
 }
 
-/** { one, two }: each { side: [for each round, Map of name to result] }, on one hart and `make` on two. */
-export async function measureWorkloads({ page, program, files: guest, names: chosen, rounds, divisor, log }) {
+/**
+ * { one, two }: each { side: [for each round, Map of name to result] }, on one hart and, if all workloads are measured,
+ * `make` on two.
+ */
+export async function measureWorkloads({ page, program, files: guest, workloadNames: names, rounds, divisor, log }) {
   const machine = { kernel: guest.kernel, initrd: await workloadInitrd(guest.initrd) };
-  const names = chosen.length ? chosen : Object.keys(workloads);
+  const withMake = names.length === Object.keys(workloads).length;
   const one = { page: [], qemu: [], newest: [] }, two = { page: [], qemu: [] };
   const open = (side, harts, body) => side === 'page' ? page.withGuest(harts, body, { initrd: machine.initrd }) : program.withGuest(side, machine, harts, body);
   for (let round = 0; round < rounds; round++) {
@@ -63,11 +74,11 @@ export async function measureWorkloads({ page, program, files: guest, names: cho
       log(`workloads, ${side}, round ${round + 1} of ${rounds}`);
       one[side].push(await open(side, 1, (run) => runWorkloads(run, names, divisor)));
     }
-    if (chosen.length) continue;
+    if (!withMake) continue;
     for (const side of Object.keys(two)) two[side].push(await open(side, 2, (run) => runWorkloads(run, ['make1', 'make2'], divisor)));
   }
   checkResults(one, names, { page: 'the page', qemu: 'QEMU', newest: 'the newest QEMU' });
-  if (!chosen.length) checkResults(two, ['make1', 'make2'], { page: 'the page', qemu: 'QEMU' });
+  if (withMake) checkResults(two, ['make1', 'make2'], { page: 'the page', qemu: 'QEMU' });
   return { one, two };
 }
 

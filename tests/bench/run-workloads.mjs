@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every workload of the benchmark, a small part of each, on our native binary and on QEMU: what they compute is the same.
+// Its name keeps it out of the part `tools`, which takes every *.test.mjs of this folder and sets up no guest.
 //
-//   node --test tests/bench/workloads.test.mjs     after npm run setup -- --tests native kernel initramfs workloads
+//   node --test tests/bench/run-workloads.mjs     after npm run setup -- --tests native kernel initramfs workloads
 import assert from 'node:assert/strict';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,7 +28,21 @@ test('the workloads compute the same here and in QEMU', async (t) => {
     assert.equal(results.native.get('make2').result, results.native.get('make1').result));
 });
 
-test('a workload that fails says so', async () => {
+test('a workload that fails says so', async (t) => {
   const machine = { kernel: guest('kernel/Image'), initrd: await workloadInitrd(guest('initramfs/initramfs.cpio')) };
-  await assert.rejects(withGuest('native', machine, 1, (run) => runWorkloads(run, ['nothing'], 1)), /no workload nothing/);
+  await withGuest('native', machine, 1, async (run) => {
+    await assert.rejects(runWorkloads(run, ['nothing'], 1), /no workload nothing/);
+    // Each workload without a program that it needs.
+    const programs = {
+      shell1000: 'true', gzip: 'gzip', gunzip: 'gzip', find: 'find', sort: 'sort', awk: 'mawk', sha256: 'sha256sum', lua_nbody: 'lua5.4',
+      lua_trees: 'lua5.4', lua_strings: 'lua5.4', python_start: 'python3.13', python_mix: 'python3.13', gcc: 'as', sqlite: 'sqlite3', make1: 'riscv64-linux-gnu-ld', make2: 'make',
+    };
+    for (const [name, program] of Object.entries(programs)) {
+      await t.test(`${name} without ${program}`, async () => {
+        await run(`cd /debian/usr/bin && mv ${program} /tmp/kept; cd; echo bench moved 1 0000000000000000`);
+        await assert.rejects(runWorkloads(run, [name], divisor), new RegExp(`workload ${name} failed`));
+        await run(`mv /tmp/kept /debian/usr/bin/${program}; echo bench moved 1 0000000000000000`);
+      });
+    }
+  });
 });
