@@ -14,7 +14,7 @@ def amount(full):
     return max(1, full // DIVISOR)
 
 
-def queens(size):
+def queens(size, rounds):
     def place(row, columns, up, down):
         if row == size:
             return 1
@@ -24,7 +24,7 @@ def queens(size):
             if column not in columns and row + column not in up and row - column not in down
         )
 
-    return place(0, frozenset(), frozenset(), frozenset())
+    return sum(place(0, frozenset(), frozenset(), frozenset()) for _ in range(rounds))
 
 
 @dataclass
@@ -46,7 +46,7 @@ def accounts(rounds):
     refused = 0
     for i in range(rounds):
         try:
-            people[i % 50].move(people[i * 7 % 50], i * 13 % 211)
+            people[i % 50].move(people[i * 7 % 50], i * i % 1511)
         except ValueError:
             refused += 1
     return refused, sum(len(person.history) for person in people), people[7].balance
@@ -114,12 +114,12 @@ def waves(count):
     return f"{sum(values):.9f}"
 
 
-print(queens(7 if DIVISOR == 1 else 5))
-print(accounts(amount(60000)))
-print(documents(amount(60)))
+print(queens(7, amount(30)))
+print(accounts(amount(120000)))
+print(documents(amount(270)))
 print(patterns(amount(60)))
-print(words(amount(40000)))
-print(grid(24, amount(8)))
-print(paths(max(8, 110 // DIVISOR)))
-print(waves(amount(1500)))
-print(hashlib.sha256(str(pow(3, 2000 // DIVISOR * 7919, 10**400 + 69)).encode()).hexdigest())
+print(words(amount(54000)))
+print(grid(24, amount(75)))
+print(paths(int(245 / DIVISOR**0.5)))
+print(waves(amount(7500)))
+print(hashlib.sha256(str(pow(3, 10 ** amount(1800), 10**400 + 69)).encode()).hexdigest())
