@@ -137,13 +137,6 @@ void HartCode::consider(u64 pc, u64 page, u32 jumps, bool indirect) {
   candidate.visits += jumps;
   candidate.indirect |= indirect;
   if (candidate.visits < jumps_) return;
-  if (!registry_.open()) {
-    if (hart_.state().retired < after_) {
-      candidate.visits = jumps_ - 1;
-      return;
-    }
-    registry_.set_open();
-  }
   candidate.visits = 0;
   ask(pc, page, candidate.indirect);
 }
@@ -173,6 +166,11 @@ void HartCode::ask(u64 pc, u64 page, bool indirect) {
 }
 
 bool HartCode::enter(u64& pc, u64 page, u32 jumps, bool indirect) {
+  if (!registry_.open()) {
+    // There is no code yet, so a boot is spared the search.
+    if (hart_.state().retired < after_) return false;
+    registry_.set_open();
+  }
   TranslatedCode::Window& window = hart_.window();
   window.context = context();
   for (bool entered = false;; entered = true) {
