@@ -14,8 +14,6 @@ constexpr i32 kMostDistance = 4096;  // of the base register from the origin
 constexpr u64 kLook = 7,
               kOpen = 12;  // operations that a look into the TLB costs more than one at the frame; an opening
 
-bool is_call(const Block& block) { return block.end.kind == Exit::call || block.end.kind == Exit::call_value; }
-
 // Each loop around a place makes it eight times as frequent.
 u64 weight(const FlowGraph& graph, u32 block) { return u64{1} << 3 * std::min(graph.node(block).depth, 5u); }
 
@@ -54,7 +52,7 @@ class Finder {
         std::optional<i32> at = frame.distance[b];
         for (const AddressFacts& each : facts_[b]) frame.step(each, at);
         for (const u32 to : successors(region_.blocks[b])) {
-          const bool opens = is_call(region_.blocks[b]) && to == region_.blocks[b].end.next;
+          const bool opens = calls(region_.blocks[b]) && to == region_.blocks[b].end.next;
           const std::optional<i32> there = opens ? at.value_or(0) : at;
           if (!met[to]) {
             met[to] = changed = true;
@@ -95,7 +93,6 @@ class Finder {
 
   void find_live(Frame& frame) const {
     frame.live.assign(region_.blocks.size(), false);
-    std::vector<std::pair<bool, bool>> steps;  // is a member, opens
     for (bool changed = true; changed;) {
       changed = false;
       for (auto n = graph_.order().rbegin(); n != graph_.order().rend(); ++n) {
@@ -117,7 +114,7 @@ class Finder {
     }
     const Block& block = region_.blocks[b];
     return std::ranges::any_of(successors(block),
-                               [&](u32 to) { return !(is_call(block) && to == block.end.next) && frame.live[to]; });
+                               [&](u32 to) { return !(calls(block) && to == block.end.next) && frame.live[to]; });
   }
 
   // Looks that the frame's accesses would take without it: one for all between two writes of the base register.
@@ -146,7 +143,7 @@ class Finder {
         if (frame.step(facts_[b][i], at) && live_at(frame, b, i + 1)) result += kOpen * weight(graph_, b);
       }
       const Block& block = region_.blocks[b];
-      if (is_call(block) && frame.live[block.end.next]) result += kOpen * weight(graph_, b);
+      if (calls(block) && frame.live[block.end.next]) result += kOpen * weight(graph_, b);
     });
     return static_cast<i64>(result);
   }

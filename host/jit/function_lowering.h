@@ -78,7 +78,6 @@ class FunctionLowering {
   static RegisterSet sets(const Inst& inst);
   RegisterSet writes(const Block& block, const Inst& inst) const;
   void find_used();
-  static bool calls(const Block& block) { return block.end.kind == Exit::call || block.end.kind == Exit::call_value; }
   // Blocks where the budget is checked, and for how many instructions it must last there.
   void find_checks();
   // Registers that may differ from the hart's state when a block begins; those that must be in their locals there, as
@@ -121,6 +120,8 @@ class FunctionLowering {
   // `site` is on the stack.
   void leave();
   void leave_at(i32 offset, u32 not_done, bool interpret = true);
+  // The same if the value on the stack, which it seldom is, is not zero.
+  void leave_if(i32 offset, u32 not_done);
   void exits();
 
   // ---- structured control

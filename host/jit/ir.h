@@ -143,6 +143,8 @@ struct Region {
   }
 };
 
+inline bool calls(const Block& block) { return block.end.kind == Exit::call || block.end.kind == Exit::call_value; }
+
 // Blocks that `block` may go to inside the region.
 std::vector<u32> successors(const Block& block);
 

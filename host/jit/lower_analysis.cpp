@@ -278,6 +278,13 @@ void FunctionLowering::leave_at(i32 offset, u32 not_done, bool interpret) {
   leave();
 }
 
+void FunctionLowering::leave_if(i32 offset, u32 not_done) {
+  code_.hint(false);
+  code_.open(op::kIf);
+  leave_at(offset, not_done);
+  code_.close();
+}
+
 void FunctionLowering::leave() {
   ExitClass& exit = exit_class();
   exit.used = true;

@@ -120,10 +120,7 @@ void FunctionLowering::check(const Block& block) {
   code_.get(budget_);
   code_.i32(static_cast<i32>(longest_[number_]));
   code_.op(op::kI32LtS);
-  code_.hint(false);
-  code_.open(op::kIf);
-  leave_at(block.offset, 0);
-  code_.close();
+  leave_if(block.offset, 0);
 }
 
 void FunctionLowering::terminator(u32 n, const Block& block) {

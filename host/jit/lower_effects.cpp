@@ -69,20 +69,14 @@ void FunctionLowering::effect(u32 i) {
       code_.get(kState);
       code_.memory(op::kI32Load, 2, target_.layout.fp_ready);
       code_.op(op::kI32Eqz);
-      code_.hint(false);
-      code_.open(op::kIf);
-      leave_at(guest_of(inst).offset, not_done(inst));
-      code_.close();
+      leave_if(guest_of(inst).offset, not_done(inst));
       break;
     case Ir::fp_arith: arithmetic(inst); break;
     case Ir::csr_read:
       code_.get(kState);
       code_.memory(op::kI32Load8U, 0, target_.layout.privilege);
       code_.op(op::kI32Eqz);
-      code_.hint(false);
-      code_.open(op::kIf);
-      leave_at(guest_of(inst).offset, not_done(inst));
-      code_.close();
+      leave_if(guest_of(inst).offset, not_done(inst));
       code_.get(kState);
       code_.memory(op::kI64Load, 3, csr_address(inst));
       keep(i);
@@ -234,10 +228,7 @@ void FunctionLowering::probe(u32 table, u8 size, i32 offset, u32 not_done) {
   code_.op(op::kI64And);
   code_.i64(0);
   code_.op(op::kI64Ne);
-  code_.hint(false);
-  code_.open(op::kIf);
-  leave_at(offset, not_done);
-  code_.close();
+  leave_if(offset, not_done);
 }
 
 void FunctionLowering::probe_entry(u32 table) {

@@ -7,7 +7,10 @@ import { median, row } from './numbers.mjs';
 
 const few = 1, many = 4;  // harts
 const target = 12;        // MB for each further hart
-const settle = 3000;      // ms
+const pause = 200;        // ms between two looks
+const steady = 1e6;       // bytes; so many looks in a row differ by no more
+const looks = 5;
+const most = 50;          // looks
 
 /** Bytes of the process and its descendants. */
 export function residentBytes(top) {
@@ -22,13 +25,24 @@ export function residentBytes(top) {
   return bytes;
 }
 
+/** The same as soon as it no longer grows or shrinks, or after ten seconds. */
+export async function settledBytes(top) {
+  for (const seen = [];;) {
+    seen.push(residentBytes(top));
+    const last = seen.slice(-looks);
+    const still = last.length === looks && Math.max(...last) - Math.min(...last) <= steady;
+    if (still || seen.length === most) return seen.at(-1);
+    await new Promise((done) => setTimeout(done, pause));
+  }
+}
+
 /** { few, many }: for each round, bytes at the prompt. */
 export async function measureMemory({ page, rounds, log }) {
   const runs = { few: [], many: [] };
   await page.bootTime();  // what a browser takes at its first page, it keeps
   for (let round = 0; round < rounds; round++) {
     log(`memory, round ${round + 1} of ${rounds}`);
-    for (const [which, harts] of [['few', few], ['many', many]]) runs[which].push(await page.residentBytes(harts, settle));
+    for (const [which, harts] of [['few', few], ['many', many]]) runs[which].push(await page.residentBytes(harts));
   }
   return runs;
 }

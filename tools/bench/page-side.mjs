@@ -10,7 +10,7 @@ import { buildDir, UserError } from '../lib/project.mjs';
 import { serve } from '../serve.mjs';
 import { startCountingProxy } from './counting-proxy.mjs';
 import { cpuShare } from './cpu-time.mjs';
-import { residentBytes } from './memory.mjs';
+import { settledBytes } from './memory.mjs';
 import { promptPattern, readResult, resultPattern } from './numbers.mjs';
 
 const chromiumProgram = process.env.HARTWOOD_CHROMIUM ?? '/usr/bin/chromium';
@@ -181,17 +181,13 @@ export class PageSide {
     }
   }
 
-  /** Bytes that the browser has at the prompt, `settle` ms later, more than with an empty page. */
-  async residentBytes(harts, settle) {
+  /** Bytes that the browser has at the prompt, more than with an empty page. */
+  async residentBytes(harts) {
     const process = await this.browserProcess();
     const empty = await this.context.newPage();
-    await empty.waitForTimeout(settle);
-    const before = residentBytes(process);
+    const before = await settledBytes(process);
     await empty.close();
-    return this.atPrompt(`?harts=${harts}`, async (page) => {
-      await page.waitForTimeout(settle);
-      return residentBytes(process) - before;
-    });
+    return this.atPrompt(`?harts=${harts}`, async () => await settledBytes(process) - before);
   }
 
   /** The events of a Chromium trace of a boot with two harts and the commands `load` after it. */
