@@ -123,8 +123,14 @@ u32 Compiler::compile(const Request& request, const SeenTargets& seen) {
   module->pages.fill(kNoPage);
   // The instructions' bytes as few ranges.
   std::map<u32, u32> bytes;
-  for (const Region& region : regions) {
-    module->entries.push_back(region.entry);
+  for (u32 i = 0; i < regions.size(); i++) module->entries.push_back({regions[i].entry, i});
+  for (u32 i = 0; i < regions.size(); i++) {
+    const Region& region = regions[i];
+    for (u32 way = 0; way < region.ways_in.size(); way++) {
+      const u32 offset = static_cast<u32>(region.blocks[region.ways_in[way]].offset);
+      if (std::ranges::find(module->entries, offset, &CompiledModule::Entry::offset) != module->entries.end()) continue;
+      module->entries.push_back({offset, i | (way + 1) << kWayShift});
+    }
     for (const Block& block : region.blocks) {
       const i32 to = block.end.target;
       if (block.end.cold && to >= 0 && window.has(static_cast<u32>(to)))

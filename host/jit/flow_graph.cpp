@@ -2,6 +2,8 @@
 #include "jit/flow_graph.h"
 
 #include <algorithm>
+#include <map>
+#include <numeric>
 
 namespace hartwood::jit {
 namespace {
@@ -57,17 +59,39 @@ class Components {
 FlowGraph::FlowGraph(const Region& region) : region_(region) {
   nodes_.resize(region.blocks.size());
   targets_.resize(region.blocks.size());
-  std::vector<u32> all;
   for (u32 i = 0; i < region.blocks.size(); i++) {
     nodes_[i].block = i;
     nodes_[i].next = targets_[i] = successors(region.blocks[i]);
-    all.push_back(i);
   }
+  if (!region.ways_in.empty()) add_ways_in();
+  std::vector<u32> all(nodes_.size());
+  std::iota(all.begin(), all.end(), 0);
   make_reducible(all);
   number();
   find_dominators();
   mark();
   find_depths();
+}
+
+u32 FlowGraph::add(FlowNode node) {
+  nodes_.push_back(std::move(node));
+  return size() - 1;
+}
+
+void FlowGraph::add_ways_in() {
+  std::map<u32, u32> landings;  // by block
+  std::vector<u32> ways = {0};
+  for (const u32 block : region_.ways_in) {
+    const u32 landing = add({.kind = FlowNode::Kind::landing, .block = block, .next = {block}});
+    landings.emplace(block, landing);
+    ways.push_back(add({.kind = FlowNode::Kind::way_in, .block = block, .next = {landing}}));
+  }
+  for (u32 i = 0; i < region_.blocks.size(); i++) {
+    if (!calls(region_.blocks[i])) continue;
+    const auto landing = landings.find(region_.blocks[i].end.next);
+    if (landing != landings.end()) std::ranges::replace(nodes_[i].next, landing->first, landing->second);
+  }
+  begin_ = add({.kind = FlowNode::Kind::begin, .next = ways});
 }
 
 u32 FlowGraph::edge(u32 from, u32 to) const {
@@ -88,12 +112,12 @@ void FlowGraph::make_reducible(const std::vector<u32>& among) {
         if (!inside(n) && inside(m) && std::find(heads.begin(), heads.end(), m) == heads.end()) heads.push_back(m);
       }
     }
-    if (inside(0) && std::find(heads.begin(), heads.end(), 0u) == heads.end()) heads.push_back(0);
+    if (inside(begin_) && std::find(heads.begin(), heads.end(), begin_) == heads.end()) heads.push_back(begin_);
     std::sort(heads.begin(), heads.end());
     if (heads.empty()) continue;  // not reachable
     u32 head = heads[0];
-    // Block 0 is where the function begins: it cannot be reached through a dispatcher only. Its loop keeps it as
-    // header; the other entries are then entries of an inner component, or reached from it.
+    // Where the function begins cannot be reached through a dispatcher only. If a loop has block 0 and that is the
+    // begin, it stays the loop's header; the other entries are then entries of an inner component, or reached from it.
     if (heads.size() > 1) {
       has_dispatch_ = true;
       const u32 dispatch = static_cast<u32>(nodes_.size());
@@ -125,8 +149,8 @@ void FlowGraph::number() {
   std::vector<u32> post;
   std::vector<bool> seen(nodes_.size());
   // Depth first with an explicit stack: node and the next successor to look at.
-  std::vector<std::pair<u32, size_t>> stack = {{0, 0}};
-  seen[0] = true;
+  std::vector<std::pair<u32, size_t>> stack = {{begin_, 0}};
+  seen[begin_] = true;
   while (!stack.empty()) {
     auto& [n, at] = stack.back();
     if (at < nodes_[n].next.size()) {
@@ -154,11 +178,11 @@ void FlowGraph::number() {
 void FlowGraph::find_dominators() {
   constexpr u32 kNone = ~u32{0};
   std::vector<u32> dominator(nodes_.size(), kNone);
-  dominator[0] = 0;
+  dominator[begin_] = begin_;
   for (bool changed = true; changed;) {
     changed = false;
     for (const u32 n : order_) {
-      if (n == 0) continue;
+      if (n == begin_) continue;
       u32 found = kNone;
       for (const u32 p : nodes_[n].before) {
         if (dominator[p] == kNone) continue;
@@ -194,7 +218,7 @@ void FlowGraph::mark() {
     if (forward >= 2) nodes_[n].merge = true;
   }
   for (const u32 n : order_) {
-    const bool table = nodes_[n].kind == FlowNode::Kind::dispatch ||
+    const bool table = nodes_[n].kind == FlowNode::Kind::dispatch || nodes_[n].kind == FlowNode::Kind::begin ||
                        (nodes_[n].kind == FlowNode::Kind::block && !region_.blocks[nodes_[n].block].end.cases.empty());
     if (!table) continue;
     for (const u32 m : nodes_[n].next) {
@@ -202,7 +226,7 @@ void FlowGraph::mark() {
     }
   }
   for (const u32 n : order_) {
-    if (n != 0 && nodes_[n].merge) nodes_[nodes_[n].dominator].merges.push_back(n);
+    if (n != begin_ && nodes_[n].merge) nodes_[nodes_[n].dominator].merges.push_back(n);
   }
   for (const u32 n : order_) {
     std::sort(nodes_[n].merges.begin(), nodes_[n].merges.end(),

@@ -3,6 +3,9 @@
 // with loops of several entries are made reducible first: such a loop gets a dispatch node as its only header, and
 // every edge to one of its entries goes through a select node, which says to the dispatcher where to go.
 //
+// A region with more ways in than its first block begins with a node that chooses among them. A way in leads to a
+// landing, where the function's locals are made from memory; the call that returns there leads to the same one.
+//
 // From this the emission is the one of "Beyond Relooper" (Ramsey): a node's dominator children that are merge points
 // are placed behind blocks that end where they begin; the others are emitted where control first reaches them.
 #pragma once
@@ -14,11 +17,11 @@
 namespace hartwood::jit {
 
 struct FlowNode {
-  enum class Kind : u8 { block, dispatch, select };
+  enum class Kind : u8 { block, dispatch, select, begin, way_in, landing };
   Kind kind = Kind::block;
-  u32 block = 0;          // of the region
+  u32 block = 0;          // of the region; way_in, landing: where it leads to
   u32 route = 0;          // select: what the dispatcher finds
-  std::vector<u32> next;  // block: parallel to successors(); dispatch: by route
+  std::vector<u32> next;  // block: parallel to successors(); dispatch: by route; begin: by the number of the way in
   std::vector<u32> before;
   u32 order = 0;  // reverse postorder
   u32 dominator = 0;
@@ -38,8 +41,11 @@ class FlowGraph {
   // Nodes in reverse postorder; unreachable ones are left out.
   const std::vector<u32>& order() const { return order_; }
   bool has_dispatch() const { return has_dispatch_; }
+  u32 begin() const { return begin_; }
 
  private:
+  u32 add(FlowNode node);
+  void add_ways_in();
   void make_reducible(const std::vector<u32>& among);
   void number();
   void find_dominators();
@@ -50,6 +56,7 @@ class FlowGraph {
   std::vector<FlowNode> nodes_;
   std::vector<std::vector<u32>> targets_;  // of block nodes: successors(), in the order of `next`
   std::vector<u32> order_;
+  u32 begin_ = 0;
   bool has_dispatch_ = false;
 };
 

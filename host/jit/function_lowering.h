@@ -3,6 +3,7 @@
 // what such a function looks like.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <utility>
@@ -125,6 +126,12 @@ class FunctionLowering {
   void exits();
 
   // ---- structured control
+  // Where control comes in: by the region's entry or another of its ways in.
+  void begin(u32 n);
+  void enter();
+  // What is in locals when the block is entered from outside, or by a callee that returns.
+  void land(u32 block);
+  bool has_landing(u32 block) const { return std::ranges::find(region_.ways_in, block) != region_.ways_in.end(); }
   void tree(u32 n);
   void within(u32 n, size_t at);
   // The label of `to`, which is a merge point or a loop that `from` is in.

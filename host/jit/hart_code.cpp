@@ -14,13 +14,16 @@ constexpr i32 kStackBytes = 400 * 1024;
 
 using RegionFunction = u64 (*)(HartState*, u64, u32, u32, i32);
 
-u64 call(u32 slot, Hart& hart, u64 pc) {
+u64 call(CodePlace code, Hart& hart, u64 pc) {
 #ifdef __wasm__
   const TranslatedCode::Window& window = hart.window();
-  return reinterpret_cast<RegionFunction>(slot)(&hart.state(), pc, window.read_table, window.write_table, kStackBytes);
+  constexpr u32 kSlots = (1u << kWayShift) - 1;
+  static_assert(kStackBytes <= kSlots);
+  return reinterpret_cast<RegionFunction>(code & kSlots)(&hart.state(), pc, window.read_table, window.write_table,
+                                                         static_cast<i32>((code & ~kSlots) | kStackBytes));
 #else
   // Nothing is ever installed natively.
-  (void)slot, (void)hart;
+  (void)code, (void)hart;
   return pc;
 #endif
 }
@@ -95,8 +98,8 @@ void HartCode::installed(u32 module) {
   if (fresh == nullptr) return;
   // Places that had no code before, or older code. An entry's index has the bits of a place in its page at the bottom.
   constexpr u32 kPerPage = static_cast<u32>(kPageBytes) / 2;
-  for (const u32 entry : fresh->entries) {
-    for (u32 at = (entry & kPageMask) / 2; at < kJumpEntries; at += kPerPage) cache_[at] = {};
+  for (const CompiledModule::Entry& entry : fresh->entries) {
+    for (u32 at = (entry.offset & kPageMask) / 2; at < kJumpEntries; at += kPerPage) cache_[at] = {};
   }
 }
 
@@ -104,13 +107,13 @@ void HartCode::dropped(u32 module) {
   u32 slot, count;
   registry_.slots_of(module, slot, count);
   for (u32 i = 0; i < kJumpEntries; i++) {
-    if (cache_[i].slot - slot < count) cache_[i] = {};
+    if ((cache_[i].code & ((1u << kWayShift) - 1)) - slot < count) cache_[i] = {};
   }
   registry_.dropped(hart_.id(), module);
 }
 
-// The slot of code at `pc`, or 0. Enters it into the jump cache.
-u32 HartCode::find(u64 pc, u64 page) {
+// The code at `pc`, or 0. Enters it into the jump cache.
+CodePlace HartCode::find(u64 pc, u64 page) {
   const u64 va = pc & ~kPageMask;
   u32 entry = 0;
   CompiledModule* module = registry_.find(
@@ -122,14 +125,14 @@ u32 HartCode::find(u64 pc, u64 page) {
     if (!registry_.check_source(*module)) return 0;
     checked_[module->id] = epoch_;
   }
-  const u32 home = module->entries[entry] >> kPageShift;
+  const u32 home = module->entries[entry].offset >> kPageShift;
   for (u32 i = 0; i < kWindowPages; i++) {
     if (module->pages[i] == kNoPage) continue;
     note_page((va >> kPageShift) + i - home);
   }
-  const u32 slot = module->slot + entry;
-  entry_of(pc) = {pc, hart_.window().context, slot};
-  return slot;
+  const CodePlace code = module->slot + module->entries[entry].code;
+  entry_of(pc) = {pc, hart_.window().context, code};
+  return code;
 }
 
 void HartCode::consider(u64 pc, u64 page, u32 jumps, bool indirect) {
@@ -175,17 +178,17 @@ bool HartCode::enter(u64& pc, u64 page, u32 jumps, bool indirect) {
   window.context = context();
   for (bool entered = false;; entered = true) {
     JumpEntry& known = entry_of(pc);
-    u32 slot = known.slot;
+    CodePlace code = known.code;
     if (known.pc != pc || known.context != window.context) {
       if (known.pc != (pc | 1) || known.context != window.context) {
         if (page == kNoPage) page = hart_.code_page(pc);
-        slot = page == kNoPage ? 0 : find(pc, page);
-        if (slot == 0 && page != kNoPage) {
+        code = page == kNoPage ? 0 : find(pc, page);
+        if (code == 0 && page != kNoPage) {
           known = {pc | 1, window.context, 0};
           note_page(pc >> kPageShift);
         }
       }
-      if (slot == 0) {
+      if (code == 0) {
         if (entered)
           gaps_++;
         else if (page != kNoPage && jumps != 0)
@@ -195,7 +198,7 @@ bool HartCode::enter(u64& pc, u64 page, u32 jumps, bool indirect) {
     }
     entries_++;
     const i32 before = window.budget;
-    pc = call(slot, hart_, pc);
+    pc = call(code, hart_, pc);
     instructions_ += static_cast<u64>(before - window.budget);
     const bool moved = std::exchange(window.moved, false);
     if (hart_.must_leave()) return true;

@@ -54,7 +54,7 @@ class HartCode final : public TranslatedCode {
   u32 context();
   // Where there is no code, the entry says so with an odd pc, which no jump asks for.
   JumpEntry& entry_of(u64 pc) { return cache_[(pc >> 1) & (kJumpEntries - 1)]; }
-  u32 find(u64 pc, u64 page);
+  CodePlace find(u64 pc, u64 page);
   void consider(u64 pc, u64 page, u32 jumps, bool indirect);
 
   Hart& hart_;

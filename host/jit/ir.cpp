@@ -207,6 +207,7 @@ std::string to_text(const Block& block) {
 
 std::string to_text(const Region& region) {
   std::string text = format("region 0x%x\n", region.entry);
+  for (const u32 block : region.ways_in) text += format("way in b%u\n", block);
   for (u32 i = 0; i < region.blocks.size(); i++) {
     text += format("b%u: ; 0x%x, %u instructions\n", i, region.blocks[i].offset, region.blocks[i].count());
     text += to_text(region.blocks[i]);
@@ -215,6 +216,10 @@ std::string to_text(const Region& region) {
 }
 
 std::string verify(const Region& region) {
+  for (const u32 block : region.ways_in) {
+    if (block == 0 || block >= region.blocks.size()) return format("a way in at b%u", block);
+    if (region.blocks[block].guest.empty()) return format("a way in where nothing is, b%u", block);
+  }
   for (u32 number = 0; number < region.blocks.size(); number++) {
     const Block& block = region.blocks[number];
     const auto wrong = [&](u32 at, const char* what) {

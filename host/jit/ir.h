@@ -136,6 +136,7 @@ struct Block {
 struct Region {
   u32 entry = 0;              // window offset of blocks[0]
   std::vector<Block> blocks;  // blocks[0] is the entry
+  std::vector<u32> ways_in;   // other blocks where control may enter from outside, by their numbers
   u32 instructions() const {
     u32 sum = 0;
     for (const Block& block : blocks) sum += block.count();

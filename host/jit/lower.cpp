@@ -100,7 +100,14 @@ Code go_anywhere(const Target& target, u32 region_type) {
   code.br_if(unknown);
   for (const u32 parameter : {kState, kPc, kReadTable, kWriteTable, kDepth}) code.get(parameter);
   code.get(entry);
-  code.memory(op::kI32Load, 2, offsetof(JumpEntry, slot));
+  code.memory(op::kI32Load, 2, offsetof(JumpEntry, code));
+  code.tee(entry);
+  code.i32(-1 << kWayShift);
+  code.op(op::kI32And);
+  code.op(op::kI32Or);
+  code.get(entry);
+  code.i32((1 << kWayShift) - 1);
+  code.op(op::kI32And);
   code.index(op::kCallIndirect, region_type);
   code.leb(0);
   code.op(op::kReturn);

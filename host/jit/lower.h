@@ -28,8 +28,14 @@ struct StateLayout {
 struct JumpEntry {
   u64 pc;
   u32 context;
-  u32 slot;
+  u32 code;  // CodePlace
 };
+
+// A table slot, and from bit kWayShift on the number of the way into the function that is there: 0 for its region's
+// entry, else one of Region::ways_in, from 1 on. No code has slot 0.
+using CodePlace = u32;
+inline constexpr u32 kWayShift = 20;
+inline constexpr u32 kMostWays = (1u << (32 - kWayShift)) - 1;
 inline constexpr u32 kJumpEntries = 16384;
 
 // What the machine and the engine are like.
@@ -51,7 +57,8 @@ struct EmittedModule {
 };
 
 // `slot`: table slot of the first region; the others follow. Calls between the regions are direct. Every function has
-// the type (state, pc, read table, write table, stack left) -> pc. An even result is where the guest goes on; an odd
+// the type (state, pc, read table, write table, stack left) -> pc; the stack left, less than 1 << kWayShift bytes, has
+// the number of the way in above it. An even result is where the guest goes on; an odd
 // one, less one, is the instruction at which the interpreter has to go on, and nothing of it has happened.
 EmittedModule lower(const std::vector<Region>& regions, u32 slot, const Target& target);
 

@@ -54,6 +54,7 @@ void FunctionLowering::find_checks() {
   checked_.assign(region_.blocks.size(), false);
   longest_.assign(region_.blocks.size(), 0);
   checked_[0] = true;
+  for (const u32 b : region_.ways_in) checked_[b] = true;
   for (const u32 n : graph_.order()) {
     const FlowNode& node = graph_.node(n);
     if (node.loop && node.kind == FlowNode::Kind::block) checked_[node.block] = true;
@@ -130,6 +131,7 @@ void FunctionLowering::find_live() {
 void FunctionLowering::find_valid() {
   valid_in_.assign(region_.blocks.size(), used_);
   valid_in_[0] = live_in_[0];
+  for (const u32 b : region_.ways_in) valid_in_[b] = live_in_[b];
   for (bool changed = true; changed;) {
     changed = false;
     for (const u32 n : graph_.order()) {

@@ -26,8 +26,21 @@ Code FunctionLowering::run() {
   x_ = code_.add_local(Type::i64);
   result_ = code_.add_local(Type::i64);
   find_frames();
-  if (graph_.has_dispatch()) route_ = code_.add_local(Type::i32);
+  const bool chooses = !region_.ways_in.empty();
+  if (graph_.has_dispatch() || chooses) route_ = code_.add_local(Type::i32);
 
+  if (!chooses) enter();
+  common_ = code_.open(op::kBlock);
+  for (ExitClass& exit : exits_) exit.label = code_.open(op::kBlock);
+  labels_.resize(graph_.size());
+  loops_.resize(graph_.size());
+  tree(graph_.begin());
+  code_.op(op::kUnreachable);
+  exits();
+  return std::move(code_);
+}
+
+void FunctionLowering::enter() {
   load_budget();
   code_.get(budget_);
   code_.i32(static_cast<i32>(longest_[0]));
@@ -41,14 +54,39 @@ Code FunctionLowering::run() {
   code_.close();
   reload(live_in_[0]);
   open_frames(0);
-  common_ = code_.open(op::kBlock);
-  for (ExitClass& exit : exits_) exit.label = code_.open(op::kBlock);
-  labels_.resize(graph_.size());
-  loops_.resize(graph_.size());
-  tree(0);
-  code_.op(op::kUnreachable);
-  exits();
-  return std::move(code_);
+}
+
+void FunctionLowering::begin(u32 n) {
+  const std::vector<u32>& ways = graph_.node(n).next;
+  HW_CHECK(ways.size() - 1 <= kMostWays, "more ways into a region than have numbers");
+  code_.get(kDepth);
+  code_.i32(kWayShift);
+  code_.op(op::kI32ShrU);
+  code_.tee(route_);
+  code_.op(op::kI32Eqz);
+  code_.hint(true);
+  code_.open(op::kIf);
+  enter();
+  follow(n, ways[0]);
+  code_.close();
+  code_.get(kDepth);
+  code_.i32((1 << kWayShift) - 1);
+  code_.op(op::kI32And);
+  code_.set(kDepth);
+  code_.get(route_);
+  code_.i32(1);
+  code_.op(op::kI32Sub);
+  code_.index(op::kBrTable, static_cast<u32>(ways.size() - 2));
+  for (size_t i = 1; i < ways.size(); i++) code_.leb(code_.distance(label(n, ways[i])));
+}
+
+void FunctionLowering::land(u32 block) {
+  load_budget();
+  owed_ = 0;
+  load_tables();  // a callee may have changed the translation context
+  reload(live_in_[block]);
+  open_frames(block);
+  HW_CHECK(checked_[block], "behind a call the budget is looked at");
 }
 
 void FunctionLowering::tree(u32 n) {
@@ -71,6 +109,17 @@ void FunctionLowering::within(u32 n, size_t at) {
   }
   switch (node.kind) {
     case FlowNode::Kind::block: block(n); break;
+    case FlowNode::Kind::begin: begin(n); break;
+    case FlowNode::Kind::way_in:
+      // The address of the region's entry, as if it had come that way.
+      push_address(2 * i64{region_.entry} - region_.blocks[node.block].offset);
+      code_.set(kPc);
+      follow(n, node.next[0]);
+      break;
+    case FlowNode::Kind::landing:
+      land(node.block);
+      follow(n, node.next[0]);
+      break;
     case FlowNode::Kind::select:
       code_.i32(static_cast<i32>(node.route));
       code_.set(route_);
@@ -108,8 +157,7 @@ void FunctionLowering::block(u32 n) {
   const Block& block = region_.blocks[number];
   dirty_ = dirty_in_[number];
   valid_ = valid_in_[number];
-  if (checked_[number] && number != 0) check(block);
-  if (number == 0 && graph_.node(n).loop) check(block);
+  if (checked_[number] && (number != 0 || graph_.node(n).loop || !region_.ways_in.empty())) check(block);
   owed_ += block.count();
   body(block);
   terminator(n, block);
@@ -216,12 +264,8 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
       code_.get(result_);
       code_.op(op::kReturn);
       code_.close();
-      load_budget();
       owed_ = 0;
-      load_tables();  // the callee may have changed the translation context
-      reload(live_in_[end.next]);
-      open_frames(end.next);
-      HW_CHECK(checked_[end.next], "behind a call the budget is looked at");
+      if (!has_landing(end.next)) land(end.next);
       follow_block(n, end.next);
       if (!end.cases.empty()) {
         code_.close();

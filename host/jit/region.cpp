@@ -256,6 +256,22 @@ class Discovery {
     block_at({0, entry_});
     // Blocks are made as they are met, so the entry is block 0.
     for (u32 i = 0; i < places_.size(); i++) fill(i);
+    if (limits_.ways_in) find_ways_in();
+  }
+
+  // Behind calls: whoever left a callee for the interpreter comes back there, and all who called the caller behind it.
+  // And where indirect jumps go, as others may come there from a part of the switch that is in another region.
+  void find_ways_in() {
+    std::set<u32> found;
+    for (u32 i = 0; i < places_.size(); i++) {
+      if (places_[i].context != 0) continue;
+      const Terminator& end = region_->blocks[i].end;
+      if (calls(region_->blocks[i])) found.insert(end.next);
+      if (end.kind == Exit::go_value) found.insert(end.cases.begin(), end.cases.end());
+    }
+    for (const u32 block : found) {
+      if (block != 0 && !region_->blocks[block].guest.empty()) region_->ways_in.push_back(block);
+    }
   }
 
   u32 block_at(Place place) {

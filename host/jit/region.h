@@ -19,6 +19,7 @@ struct RegionLimits {
   u32 instructions = 400;  // TurboFan's time grows faster than a function's size
   u32 blocks = 200;
   bool inline_calls = true;
+  bool ways_in = true;            // a region can be entered behind its calls and at its switches' cases too
   u32 inlined_instructions = 40;  // of one call
 };
 

@@ -26,7 +26,7 @@ bool Registry::request(Request request) {
     const auto [from, to] = entries_.equal_range(key(request));
     for (auto at = from; at != to; ++at) {
       const CompiledModule& module = *modules_[at->second.module];
-      const u32 home = module.entries[at->second.entry] >> kPageShift, here = request.entry >> kPageShift;
+      const u32 home = module.entries[at->second.entry].offset >> kPageShift, here = request.entry >> kPageShift;
       bool same = module.dead.load() == 0;
       for (u32 i = 0; i < kWindowPages && same; i++) {
         if (module.pages[i] == kNoPage) continue;
@@ -81,7 +81,7 @@ void Registry::find_grown(Request& request) {
       if (!bit(request.executed[offset / 128], offset / 2 % 64)) continue;
       // Whether its pages lie around the place as they do here.
       const u32 moved = here - (cold >> kPageShift);
-      const u32 entry = module.entries[0] + moved * static_cast<u32>(kPageBytes);
+      const u32 entry = module.entries[0].offset + moved * static_cast<u32>(kPageBytes);
       bool same = entry < kWindowBytes;
       for (u32 i = 0; i < kWindowPages && same; i++)
         same = module.pages[i] == kNoPage || (i + moved < kWindowPages && request.pages[i + moved] == module.pages[i]);
@@ -127,16 +127,17 @@ u32 Registry::publish(std::unique_ptr<CompiledModule> module) {
   module->id = id;
   module->last_found = module->published = now_;
   for (u32 i = 0; i < module->entries.size(); i++) {
-    const u64 page = module->pages[module->entries[i] >> kPageShift];
-    entries_.emplace(key(page, module->entries[i]), EntryName{id, i});
-    asked_[key(page, module->entries[i])].waiting = false;
+    const u32 offset = module->entries[i].offset;
+    const u64 name = key(module->pages[offset >> kPageShift], offset);
+    entries_.emplace(name, EntryName{id, i});
+    asked_[name].waiting = false;
   }
   for (u32 i = 0; i < module->cold.size(); i++) cold_.emplace(module->cold[i].page, EntryName{id, i});
   if (module->replaces != 0 && modules_[module->replaces])
     module->generation = modules_[module->replaces]->generation + 1;
   live_bytes_ += module->emitted_bytes;
   statistics_.modules_compiled.fetch_add(1);
-  statistics_.regions_compiled.fetch_add(static_cast<u32>(module->entries.size()));
+  statistics_.regions_compiled.fetch_add(module->slots);
   statistics_.bytes_emitted.fetch_add(module->emitted_bytes);
   statistics_.modules_live.fetch_add(1);
   modules_.push_back(std::move(module));
@@ -224,7 +225,8 @@ void Registry::forget(u32 id) {
   };
   for (const CompiledModule::Place& place : module.cold) erase(cold_, place.page);
   for (u32 i = 0; i < module.entries.size(); i++) {
-    const u64 name = key(module.pages[module.entries[i] >> kPageShift], module.entries[i]);
+    const u32 offset = module.entries[i].offset;
+    const u64 name = key(module.pages[offset >> kPageShift], offset);
     erase(entries_, name);
     // It was of use, so whatever has ended it: the next one may be.
     if (module.last_found != module.published) asked_[name].attempts = 0;

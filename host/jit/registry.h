@@ -72,7 +72,11 @@ struct CompiledModule {
   };
   std::vector<Range> ranges;  // of the window, that were translated
   std::vector<u8> source;     // their bytes, one after the other
-  std::vector<u32> entries;   // window offsets, by slot
+  struct Entry {
+    u32 offset;      // in the window
+    CodePlace code;  // relative to `slot`
+  };
+  std::vector<Entry> entries;  // the first one is that of the first region
   struct Place {
     u32 offset;
     u64 page;
@@ -112,7 +116,7 @@ class Registry {
     for (auto at = from; at != to; ++at) {
       CompiledModule& module = *modules_[at->second.module];
       if (module.dead.load() != 0 || ((module.installed.load() >> hart) & 1) == 0) continue;
-      const u32 home = module.entries[at->second.entry] >> kPageShift;
+      const u32 home = module.entries[at->second.entry].offset >> kPageShift;
       bool same = true;
       for (u32 i = 0; i < kWindowPages && same; i++) {
         if (module.pages[i] != kNoPage && i != home)

@@ -37,6 +37,33 @@ Region region_of(const std::vector<u32>& words, const RegionLimits& limits = {},
 
 const u32 kReturn = encode_i(Op::jalr, zero, ra, 0);
 
+std::vector<i32> ways_into(const Region& region) {
+  std::vector<i32> offsets;
+  for (const u32 block : region.ways_in) offsets.push_back(region.blocks[block].offset - static_cast<i32>(kEntry));
+  return offsets;
+}
+
+TEST(JitRegion, MayBeEnteredBehindItsCalls) {
+  const std::vector<u32> words = {
+      encode_jump(Op::jal, ra, 16),          // 0
+      encode_branch(Op::bne, a0, zero, -4),  // 4
+      encode_i(Op::jalr, ra, t0, 0),         // 8
+      kReturn,                               // c
+      encode_i(Op::addi, a0, a0, -1),
+      kReturn,  // 10
+  };
+  RegionLimits limits{.inline_calls = false};
+  const Region region = region_of(words, limits);
+  EXPECT_EQ(ways_into(region), (std::vector<i32>{4, 12}));
+  const FlowGraph graph(region);
+  EXPECT_NE(graph.begin(), 0u);
+  // The first call lies in a loop, which now has two entries.
+  EXPECT_TRUE(graph.has_dispatch());
+  limits.ways_in = false;
+  EXPECT_TRUE(ways_into(region_of(words, limits)).empty());
+  EXPECT_TRUE(ways_into(region_of(words)).size() == 1) << "the first call is compiled into the loop";
+}
+
 TEST(JitRegion, LoopAndReturn) {
   const Region region = region_of({
       encode_i(Op::addi, a0, a0, -1),
