@@ -42,7 +42,9 @@ void Compiler::set_passes(u32 passes) {
   target_.delay_values = has(kDelayValues);
   target_.narrow_words = has(kNarrowWords);
   target_.track_registers = has(kTrackRegisters);
+  target_.store_at_once = has(kStoreAtOnce);
   options_.limits.inline_calls = has(kInlineCalls);
+  options_.limits.ways_in = has(kWaysIn);
   options_.lift.inline_float = has(kInlineFloat);
   options_.lift.fold_constants = has(kFoldConstants);
 }

@@ -29,6 +29,8 @@ enum Pass : u32 {
   kInlineFloat = 1 << 5,
   kFoldConstants = 1 << 6,
   kHoistFrames = 1 << 7,
+  kStoreAtOnce = 1 << 8,
+  kWaysIn = 1 << 9,
 };
 
 class Compiler {

@@ -235,6 +235,8 @@ void FlowGraph::mark() {
 }
 
 void FlowGraph::find_depths() {
+  for (const Block& block : region_.blocks)
+    has_tight_loop_ |= block.end.kind == Exit::call && block.end.target == static_cast<i32>(region_.entry);
   for (const u32 head : order_) {
     if (!nodes_[head].loop) continue;
     std::vector<bool> inside(nodes_.size());
@@ -250,7 +252,13 @@ void FlowGraph::find_depths() {
       inside[n] = true;
       for (const u32 p : nodes_[n].before) left.push_back(p);
     }
-    for (u32 n = 0; n < nodes_.size(); n++) nodes_[n].depth += inside[n];
+    bool tight = true;
+    for (u32 n = 0; n < nodes_.size(); n++) {
+      if (!inside[n]) continue;
+      nodes_[n].depth++;
+      tight &= nodes_[n].kind != FlowNode::Kind::block || !calls(region_.blocks[nodes_[n].block]);
+    }
+    has_tight_loop_ |= tight;
   }
 }
 

@@ -41,6 +41,8 @@ class FlowGraph {
   // Nodes in reverse postorder; unreachable ones are left out.
   const std::vector<u32>& order() const { return order_; }
   bool has_dispatch() const { return has_dispatch_; }
+  // Whether some loop calls nothing, or the region calls itself.
+  bool has_tight_loop() const { return has_tight_loop_; }
   u32 begin() const { return begin_; }
 
  private:
@@ -57,7 +59,7 @@ class FlowGraph {
   std::vector<std::vector<u32>> targets_;  // of block nodes: successors(), in the order of `next`
   std::vector<u32> order_;
   u32 begin_ = 0;
-  bool has_dispatch_ = false;
+  bool has_dispatch_ = false, has_tight_loop_ = false;
 };
 
 }  // namespace hartwood::jit

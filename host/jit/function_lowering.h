@@ -78,6 +78,9 @@ class FunctionLowering {
   static RegisterSet reads(const Inst& inst);
   static RegisterSet sets(const Inst& inst);
   RegisterSet writes(const Block& block, const Inst& inst) const;
+  // What it sets that is not stored at once.
+  RegisterSet dirties(const Inst& inst) const { return stores_at_once() ? RegisterSet{} : sets(inst); }
+  bool stores_at_once() const { return target_.store_at_once && target_.track_registers && !graph_.has_tight_loop(); }
   void find_used();
   // Blocks where the budget is checked, and for how many instructions it must last there.
   void find_checks();
@@ -167,7 +170,9 @@ class FunctionLowering {
   u32 temporary(Type type);
   void body(const Block& block);
   // The operation has been emitted.
-  void note(const Block& block, const Inst& inst);
+  void note(const Block& block, u32 i);
+  // Which operations of the block set a register that is set again before anybody could see it.
+  void find_overwritten(const Block& block);
   void push(u32 v);
   // Its low half.
   void push32(u32 v);
@@ -265,7 +270,7 @@ class FunctionLowering {
   // Of the block that is being emitted.
   u32 number_ = 0;
   std::vector<u32> uses_, last_use_, in_local_, made_at_;
-  std::vector<bool> delayed_, word_;
+  std::vector<bool> delayed_, word_, overwritten_;
   std::vector<RegisterSet> leaves_;
   std::vector<Span> spans_;
   std::vector<u32> span_of_;       // by guest instruction

@@ -12,6 +12,10 @@ namespace {
 // What emitted functions may use of the worker's stack; engines give workers a megabyte or more.
 constexpr i32 kStackBytes = 400 * 1024;
 
+// Compiled code that ended where there is none is looked at once in so many times, and then counts as so many jumps
+// each.
+constexpr u32 kGapsSeen = 8, kGapJumps = 2;
+
 using RegionFunction = u64 (*)(HartState*, u64, u32, u32, i32);
 
 u64 call(CodePlace code, Hart& hart, u64 pc) {
@@ -144,6 +148,11 @@ void HartCode::consider(u64 pc, u64 page, u32 jumps, bool indirect) {
   ask(pc, page, candidate.indirect);
 }
 
+void HartCode::consider_gap(u64 pc) {
+  const u64 page = hart_.code_page(pc);
+  if (page != kNoPage) consider(pc, page, kGapsSeen * kGapJumps, false);
+}
+
 void HartCode::ask(u64 pc, u64 page, bool indirect) {
   Request request;
   request.indirect = indirect;
@@ -189,9 +198,9 @@ bool HartCode::enter(u64& pc, u64 page, u32 jumps, bool indirect) {
         }
       }
       if (code == 0) {
-        if (entered)
-          gaps_++;
-        else if (page != kNoPage && jumps != 0)
+        if (entered) {
+          if (++gaps_ % kGapsSeen == 0) consider_gap(pc);
+        } else if (page != kNoPage && jumps != 0)
           consider(pc, page, jumps, indirect);
         return entered;
       }

@@ -84,7 +84,7 @@ void FunctionLowering::find_dirty() {
     for (u32 b = 0; b < region_.blocks.size(); b++) {
       const Block& block = region_.blocks[b];
       RegisterSet dirty = dirty_in_[b];
-      for (const Inst& inst : block.code) dirty = dirty | sets(inst);
+      for (const Inst& inst : block.code) dirty = dirty | dirties(inst);
       for (const u32 to : successors(block)) {
         if (calls(block) && to == block.end.next) continue;
         const RegisterSet fresh = dirty_in_[to] | dirty;
@@ -108,7 +108,7 @@ void FunctionLowering::find_live() {
       before.clear();
       for (const Inst& inst : block.code) {
         before.push_back(dirty);
-        dirty = dirty | sets(inst);
+        dirty = dirty | dirties(inst);
       }
       const Exit kind = block.end.kind;
       // Where it is left, what is dirty is stored.
@@ -170,7 +170,7 @@ void FunctionLowering::find_exits() {
     if (checked_[b]) place(dirty, valid);
     for (const Inst& inst : block.code) {
       if (info(inst.op).effect == IrEffect::exit) place(dirty, valid);
-      dirty = dirty | sets(inst);
+      dirty = dirty | dirties(inst);
       valid = valid | writes(block, inst);
     }
     if (block.end.kind == Exit::interpret || block.end.kind == Exit::go) place(dirty, valid);

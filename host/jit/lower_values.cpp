@@ -111,6 +111,7 @@ void FunctionLowering::body(const Block& block) {
   plan(block);
   find_words(block);
   find_spans(block);
+  find_overwritten(block);
   next32_ = next64_ = 0;
   u32 guest = 0, opened = 0;  // the instruction that is being emitted; what is before `opened` has been seen to
   for (u32 i = 0; i < block.code.size(); i++) {
@@ -122,7 +123,7 @@ void FunctionLowering::body(const Block& block) {
       if (const u32 run = group_at(block, guest); run != 0) {
         if (inst.op == Ir::fp_ready) effect(i);
         group(block, guest, run);
-        for (; i < block.code.size() && block.code[i].guest < guest + run; i++) note(block, block.code[i]);
+        for (; i < block.code.size() && block.code[i].guest < guest + run; i++) note(block, i);
         i--;
         guest += run - 1;
         continue;
@@ -138,13 +139,26 @@ void FunctionLowering::body(const Block& block) {
         break;
       default: effect(i); break;
     }
-    note(block, inst);
+    note(block, i);
   }
   behind(opened, block.count());
 }
 
-void FunctionLowering::note(const Block& block, const Inst& inst) {
-  dirty_ = dirty_ | sets(inst);
+void FunctionLowering::find_overwritten(const Block& block) {
+  overwritten_.assign(block.code.size(), false);
+  RegisterSet later;
+  for (u32 i = static_cast<u32>(block.code.size()); i-- > 0;) {
+    const Inst& inst = block.code[i];
+    const RegisterSet set = sets(inst);
+    overwritten_[i] = later.includes(set);
+    later = info(inst.op).effect == IrEffect::exit ? RegisterSet{} : later | set;
+  }
+}
+
+void FunctionLowering::note(const Block& block, u32 i) {
+  const Inst& inst = block.code[i];
+  if (stores_at_once() && !overwritten_[i]) spill(sets(inst));
+  dirty_ = dirty_ | dirties(inst);
   valid_ = valid_ | writes(block, inst);
 }
 

@@ -173,6 +173,7 @@ runCase('code is evicted while it is hot', {
 for (const [what, source] of [['rewritten', 'rewrite.S'], ['remapped', 'remap.c'], ['replaced', 'exec.c'], ['fenced', 'fence_i.S']]) {
   runCase(`code is ${what} between request and installation`, { source, share: 0.05, prepare: late });
 }
+runCase('code that only compiled code comes to', { source: 'gap.S', share: 0.4 });
 runCase('an irreducible loop', { source: 'flow.c', define: 'CASE_IRREDUCIBLE', share: 0.5 });
 runCase('a jump table', { source: 'flow.c', define: 'CASE_JUMP_TABLE', share: 0.3 });
 runCase('computed gotos', { source: 'flow.c', define: 'CASE_GOTO', share: 0.5 });

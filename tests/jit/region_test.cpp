@@ -64,6 +64,20 @@ TEST(JitRegion, MayBeEnteredBehindItsCalls) {
   EXPECT_TRUE(ways_into(region_of(words)).size() == 1) << "the first call is compiled into the loop";
 }
 
+TEST(JitRegion, TightLoops) {
+  const auto has_tight_loop = [](const std::vector<u32>& words) {
+    const Region region = region_of(words, {.inline_calls = false, .ways_in = false});
+    return FlowGraph(region).has_tight_loop();
+  };
+  EXPECT_FALSE(has_tight_loop({encode_i(Op::addi, a0, a0, 1), kReturn}));
+  EXPECT_TRUE(has_tight_loop({encode_i(Op::addi, a0, a0, -1), encode_branch(Op::bne, a0, zero, -4), kReturn}));
+  EXPECT_FALSE(has_tight_loop({encode_i(Op::jalr, ra, t0, 0), encode_branch(Op::bne, a0, zero, -4), kReturn}));
+  // A loop that calls nothing inside one that calls.
+  EXPECT_TRUE(has_tight_loop({encode_i(Op::jalr, ra, t0, 0), encode_i(Op::addi, a0, a0, -1),
+                              encode_branch(Op::bne, a0, zero, -4), encode_branch(Op::bne, a1, zero, -12), kReturn}));
+  EXPECT_TRUE(has_tight_loop({encode_i(Op::addi, a0, a0, 1), encode_jump(Op::jal, ra, -4), kReturn})) << "recursion";
+}
+
 TEST(JitRegion, LoopAndReturn) {
   const Region region = region_of({
       encode_i(Op::addi, a0, a0, -1),
