@@ -23,7 +23,7 @@ const programs = {
   system: ['syscall', 'fork', 'exec', 'pipe', 'fault'],
 };
 const allPrograms = Object.values(programs).flat();
-const groups = ['boot', 'programs', 'kernels', 'harts', 'latency', 'dispersed', 'workloads', 'idle', 'memory', 'main-thread', 'download', 'setup'];
+const groups = ['boot', 'programs', 'kernels', 'harts', 'latency', 'dispersed', 'workloads', 'untuned', 'idle', 'memory', 'main-thread', 'download', 'setup'];
 const sides = { qemu: 'native QEMU', native: 'native Hartwood' };
 const freshReport = join(buildDir, 'bench-fresh.json');
 const freshLog = join(buildDir, 'log', 'bench-fresh.log');
@@ -86,6 +86,11 @@ const measures = {
   async workloads(context) {
     const { measureWorkloads, workloadRows } = await import('./bench/workloads.mjs');
     return workloadRows(await measureWorkloads(context), context.versions);
+  },
+
+  async untuned(context) {
+    const { measureUntuned, untuned, workloadRows } = await import('./bench/workloads.mjs');
+    return workloadRows(await measureUntuned(context), context.versions, { group: 'untuned', titles: untuned });
   },
 
   async memory(context) {
@@ -214,9 +219,9 @@ await runMain(async (args) => {
 
   const ready = options.dist === '';
   // The newest QEMU that there is; the older one is a package.
-  const newest = chosen.some((name) => ['kernels', 'workloads'].includes(name));
+  const newest = chosen.some((name) => ['kernels', 'workloads', 'untuned'].includes(name));
   const env = ready
-    ? (await setUp(['dist', 'native', ...(newest ? ['references'] : []), ...(chosen.includes('workloads') ? ['workloads'] : [])], { tests: true })).env
+    ? (await setUp(['dist', 'native', ...(newest ? ['references'] : []), ...(chosen.includes('workloads') || chosen.includes('untuned') ? ['workloads'] : [])], { tests: true })).env
     : await toolchainEnvironment();
   const load = loadavg()[0];
   if (load > 0.5) console.log(`note: the load of this machine is ${load.toFixed(1)}; the numbers mean little unless it is near 0`);

@@ -3,6 +3,10 @@
 // and direct jumps, and past calls to their return points, until it leaves the window or the region is large enough.
 // What lies beyond is reached by leaving the region.
 //
+// A region can be entered at its first block, behind its calls and at the cases of its switches. Whoever has left a
+// callee for the interpreter, by a fault, an interrupt or a place without code, has lost the compiled frames of all its
+// callers: each of them goes on where its call returns to, and would be interpreted to its end without a way in there.
+//
 // Small functions are compiled into the loops that call them and into themselves, as far as there is room: a call of
 // our own costs registers that go through memory twice. A block then belongs to a call site, and an instruction may be
 // in several blocks. Where nothing in such a function writes the link register, its returns are jumps; else they

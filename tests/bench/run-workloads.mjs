@@ -8,7 +8,7 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { withGuest } from '../../tools/bench/program-side.mjs';
-import { runWorkloads, workloadInitrd, workloads } from '../../tools/bench/workloads.mjs';
+import { runWorkloads, untuned, workloadInitrd, workloads } from '../../tools/bench/workloads.mjs';
 import { buildDir } from '../../tools/lib/project.mjs';
 
 const divisor = 20;
@@ -16,7 +16,7 @@ const guest = (path) => realpathSync(join(buildDir, 'guest', path));
 
 test('the workloads compute the same here and in QEMU', async (t) => {
   const machine = { kernel: guest('kernel/Image'), initrd: await workloadInitrd(guest('initramfs/initramfs.cpio')) };
-  const names = [...Object.keys(workloads), 'make1', 'make2'];
+  const names = [...Object.keys(workloads), ...Object.keys(untuned), 'make1', 'make2'];
   const results = {};
   for (const side of ['native', 'qemu']) {
     results[side] = await withGuest(side, machine, 2, (run) => runWorkloads(run, names, divisor));
@@ -35,7 +35,9 @@ test('a workload that fails says so', async (t) => {
     // Each workload without a program that it needs.
     const programs = {
       shell1000: 'true', gzip: 'gzip', gunzip: 'gzip', find: 'find', sort: 'sort', awk: 'mawk', sha256: 'sha256sum', lua_nbody: 'lua5.4',
-      lua_trees: 'lua5.4', lua_strings: 'lua5.4', python_start: 'python3.13', python_mix: 'python3.13', gcc: 'as', sqlite: 'sqlite3', make1: 'riscv64-linux-gnu-ld', make2: 'make',
+      lua_trees: 'lua5.4', lua_strings: 'lua5.4', python_start: 'python3.13', python_mix: 'python3.13', gcc: 'as', sqlite: 'sqlite3',
+      bzip2: 'bzip2', xz: 'xz', zstd: 'zstd', openssl: 'openssl', perl: 'perl', git: 'git', gcc_o2: 'as', vim: 'vim.tiny', bc: 'bc', jq: 'jq', grep: 'grep', sed: 'sed',
+      make1: 'riscv64-linux-gnu-ld', make2: 'make',
     };
     for (const [name, program] of Object.entries(programs)) {
       await t.test(`${name} without ${program}`, async () => {

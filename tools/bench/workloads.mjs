@@ -16,6 +16,12 @@ export const workloads = {
   lua_trees: 'Lua: binary trees', lua_strings: 'Lua: strings', python_start: 'Python start-up, ten times', python_mix: 'Python: a mix',
   gcc: 'gcc -O1 of a file of 2,000 lines', sqlite: 'sqlite: 100,000 rows',
 };
+/** Those that nothing was tuned for: how the machine does on what it has not seen. */
+export const untuned = {
+  bzip2: 'bzip2 of 4 MB', xz: 'xz -3 of 2 MB', zstd: 'zstd -9 of 4 MB', openssl: 'openssl: digests and ChaCha20 of 4 MB', perl: 'Perl over 100,000 lines',
+  git: 'git log -p of 60 commits, twice', gcc_o2: 'gcc -O2 of a file of 300 lines', vim: 'vim: substitute and sort 20,000 lines', bc: 'bc: 1,200 digits',
+  jq: 'jq over 30,000 objects', grep: 'grep -E over 150,000 lines', sed: 'sed over 200,000 lines',
+};
 const targets = { qemu: 0.8, newest: 1, worst: 1.5, make: 0.9 };
 const files = ['run', 'nbody.lua', 'trees.lua', 'strings.lua', 'mix.py'];
 const wrapper = `#!/bin/sh
@@ -60,6 +66,28 @@ export async function runWorkloads(run, names, divisor, log = () => {}) {
   return results;
 }
 
+/** Each side on one hart: { side: [for each round, Map of name to result] }. */
+async function measureOnOne({ open, names, rounds, divisor, log, group }) {
+  const one = { page: [], qemu: [], newest: [] };
+  for (let round = 0; round < rounds; round++) {
+    for (const side of Object.keys(one)) {
+      log(`${group}, ${side}, round ${round + 1} of ${rounds}`);
+      one[side].push(await open(side, 1, (run) => runWorkloads(run, names, divisor)));
+    }
+  }
+  checkResults(one, names, { page: 'the page', qemu: 'QEMU', newest: 'the newest QEMU' });
+  return one;
+}
+
+const opener = (page, program, machine) => (side, harts, body) =>
+  side === 'page' ? page.withGuest(harts, body, { initrd: machine.initrd }) : program.withGuest(side, machine, harts, body);
+
+/** The programs of `untuned`, as measureWorkloads() has the others. */
+export async function measureUntuned({ page, program, files: guest, rounds, divisor, log }) {
+  const machine = { kernel: guest.kernel, initrd: await workloadInitrd(guest.initrd) };
+  return { one: await measureOnOne({ open: opener(page, program, machine), names: Object.keys(untuned), rounds, divisor, log, group: 'untuned' }), two: { page: [], qemu: [] } };
+}
+
 /**
  * { one, two }: each { side: [for each round, Map of name to result] }, on one hart and, if all workloads are measured,
  * `make` on two.
@@ -67,39 +95,36 @@ export async function runWorkloads(run, names, divisor, log = () => {}) {
 export async function measureWorkloads({ page, program, files: guest, workloadNames: names, rounds, divisor, log }) {
   const machine = { kernel: guest.kernel, initrd: await workloadInitrd(guest.initrd) };
   const withMake = names.length === Object.keys(workloads).length;
-  const one = { page: [], qemu: [], newest: [] }, two = { page: [], qemu: [] };
-  const open = (side, harts, body) => side === 'page' ? page.withGuest(harts, body, { initrd: machine.initrd }) : program.withGuest(side, machine, harts, body);
-  for (let round = 0; round < rounds; round++) {
-    for (const side of Object.keys(one)) {
-      log(`workloads, ${side}, round ${round + 1} of ${rounds}`);
-      one[side].push(await open(side, 1, (run) => runWorkloads(run, names, divisor)));
-    }
-    if (!withMake) continue;
+  const two = { page: [], qemu: [] };
+  const open = opener(page, program, machine);
+  const one = await measureOnOne({ open, names, rounds, divisor, log, group: 'workloads' });
+  for (let round = 0; withMake && round < rounds; round++) {
     for (const side of Object.keys(two)) two[side].push(await open(side, 2, (run) => runWorkloads(run, ['make1', 'make2'], divisor)));
   }
-  checkResults(one, names, { page: 'the page', qemu: 'QEMU', newest: 'the newest QEMU' });
   if (withMake) checkResults(two, ['make1', 'make2'], { page: 'the page', qemu: 'QEMU' });
   return { one, two };
 }
 
-export function workloadRows({ one, two }, versions) {
+/** `group`: name of the rows' group. Only the workloads have targets. */
+export function workloadRows({ one, two }, versions, { group = 'workloads', titles = workloads } = {}) {
+  const wanted = group === 'workloads' ? targets : {};
   const names = [...one.page[0].keys()];
   const seconds = (side, name) => median(one[side].map((results) => results.get(name).seconds));
   const ratio = (side, name) => seconds('page', name) / seconds(side, name);
-  const rows = names.map((name) => row('workloads', `${workloads[name]}, Chromium`, seconds('page', name) * 1000, {
+  const rows = names.map((name) => row(group, `${titles[name]}, Chromium`, seconds('page', name) * 1000, {
     unit: 'ms', reference: seconds('qemu', name) * 1000,
     samples: Object.fromEntries(Object.entries(one).map(([side, rounds]) => [side, rounds.map((results) => results.get(name).seconds)])),
     note: `x ${ratio('qemu', name).toFixed(2)}; of the newest x ${ratio('newest', name).toFixed(2)}`,
   }));
   const mean = (side) => geometricMean(names.map((name) => ratio(side, name)));
   const worst = names.reduce((a, b) => (ratio('qemu', a) > ratio('qemu', b) ? a : b));
-  rows.push(row('workloads', `workloads: time, QEMU ${versions.qemu}`, mean('qemu'), { unit: "x QEMU's", digits: 2, target: targets.qemu, reference: 1, note: 'geometric mean' }));
-  rows.push(row('workloads', `workloads: time, QEMU ${versions.newest}`, mean('newest'), { unit: "x QEMU's", digits: 2, target: targets.newest, reference: 1, note: 'geometric mean' }));
-  rows.push(row('workloads', 'workloads: the slowest', ratio('qemu', worst), { unit: "x QEMU's", digits: 2, target: targets.worst, reference: 1, note: workloads[worst] }));
+  rows.push(row(group, `${group}: time, QEMU ${versions.qemu}`, mean('qemu'), { unit: "x QEMU's", digits: 2, target: wanted.qemu, reference: 1, note: 'geometric mean' }));
+  rows.push(row(group, `${group}: time, QEMU ${versions.newest}`, mean('newest'), { unit: "x QEMU's", digits: 2, target: wanted.newest, reference: 1, note: 'geometric mean' }));
+  rows.push(row(group, `${group}: the slowest`, ratio('qemu', worst), { unit: "x QEMU's", digits: 2, target: wanted.worst, reference: 1, note: titles[worst] }));
   if (two.page.length) {
     const scaling = (side) => median(two[side].map((results) => results.get('make1').seconds / results.get('make2').seconds));
     rows.push(row('workloads', 'make -j2 on two harts beside -j1: scaling', scaling('page') / scaling('qemu'), {
-      unit: "x QEMU's", digits: 2, target: targets.make, atLeast: true, reference: 1,
+      unit: "x QEMU's", digits: 2, target: wanted.make, atLeast: true, reference: 1,
       note: `${scaling('page').toFixed(2)}, QEMU ${scaling('qemu').toFixed(2)}`,
     }));
   }
