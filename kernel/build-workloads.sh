@@ -112,7 +112,8 @@ for link in bin lib; do ln -s "usr/$link" "$tree/$link"; done
 for spec in $wanted; do
     dpkg-deb --fsys-tarfile "$hw_debs/$(hw_field "${spec%%=*}" 3)" | tar -x -C "$tree" --keep-directory-symlink \
         --exclude='./usr/share/*' --exclude='./usr/lib/*/*.a' --exclude='./usr/lib/*/perl*' --exclude='./usr/lib/*/gconv' \
-        --exclude='./usr/lib/git-core' --exclude='*lto-dump*' --exclude='*/lto1' --exclude='*san.a' --exclude='*/libgomp.a' --exclude='*/plugin' \
+        --exclude='./usr/lib/git-core' --exclude='*lto-dump*' --exclude='*/lto1' --exclude='*san.a' \
+        --exclude='*/libgomp.a' --exclude='*/plugin' \
         --exclude='./usr/lib/python3.13/test' --exclude='./usr/lib/python3.13/idlelib' --exclude='./usr/lib/python3.13/pydoc_data'
 done
 # As the package binutils has it.

@@ -89,8 +89,8 @@ const measures = {
   },
 
   async untuned(context) {
-    const { measureUntuned, untuned, workloadRows } = await import('./bench/workloads.mjs');
-    return workloadRows(await measureUntuned(context), context.versions, { group: 'untuned', titles: untuned });
+    const { measureUntuned, untunedRows } = await import('./bench/workloads.mjs');
+    return untunedRows(await measureUntuned(context), context.versions);
   },
 
   async memory(context) {
@@ -219,9 +219,10 @@ await runMain(async (args) => {
 
   const ready = options.dist === '';
   // The newest QEMU that there is; the older one is a package.
-  const newest = chosen.some((name) => ['kernels', 'workloads', 'untuned'].includes(name));
+  const userland = chosen.includes('workloads') || chosen.includes('untuned');
+  const newest = userland || chosen.includes('kernels');
   const env = ready
-    ? (await setUp(['dist', 'native', ...(newest ? ['references'] : []), ...(chosen.includes('workloads') || chosen.includes('untuned') ? ['workloads'] : [])], { tests: true })).env
+    ? (await setUp(['dist', 'native', ...(newest ? ['references'] : []), ...(userland ? ['workloads'] : [])], { tests: true })).env
     : await toolchainEnvironment();
   const load = loadavg()[0];
   if (load > 0.5) console.log(`note: the load of this machine is ${load.toFixed(1)}; the numbers mean little unless it is near 0`);

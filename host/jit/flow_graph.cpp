@@ -63,7 +63,7 @@ FlowGraph::FlowGraph(const Region& region) : region_(region) {
     nodes_[i].block = i;
     nodes_[i].next = targets_[i] = successors(region.blocks[i]);
   }
-  if (!region.ways_in.empty()) add_ways_in();
+  add_landings();
   std::vector<u32> all(nodes_.size());
   std::iota(all.begin(), all.end(), 0);
   make_reducible(all);
@@ -78,18 +78,24 @@ u32 FlowGraph::add(FlowNode node) {
   return size() - 1;
 }
 
-void FlowGraph::add_ways_in() {
+void FlowGraph::add_landings() {
   std::map<u32, u32> landings;  // by block
-  std::vector<u32> ways = {0};
-  for (const u32 block : region_.ways_in) {
-    const u32 landing = add({.kind = FlowNode::Kind::landing, .block = block, .next = {block}});
-    landings.emplace(block, landing);
-    ways.push_back(add({.kind = FlowNode::Kind::way_in, .block = block, .next = {landing}}));
-  }
+  const auto landing_at = [&](u32 block) {
+    const auto [at, fresh] = landings.emplace(block, size());
+    if (fresh) add({.kind = FlowNode::Kind::landing, .block = block, .next = {block}});
+    return at->second;
+  };
   for (u32 i = 0; i < region_.blocks.size(); i++) {
     if (!calls(region_.blocks[i])) continue;
-    const auto landing = landings.find(region_.blocks[i].end.next);
-    if (landing != landings.end()) std::ranges::replace(nodes_[i].next, landing->first, landing->second);
+    const u32 back = region_.blocks[i].end.next;
+    const u32 landing = landing_at(back);  // which may move the nodes
+    std::ranges::replace(nodes_[i].next, back, landing);
+  }
+  if (region_.ways_in.empty()) return;
+  std::vector<u32> ways = {0};
+  for (const u32 block : region_.ways_in) {
+    const u32 landing = landing_at(block);
+    ways.push_back(add({.kind = FlowNode::Kind::way_in, .block = block, .next = {landing}}));
   }
   begin_ = add({.kind = FlowNode::Kind::begin, .next = ways});
 }
@@ -120,16 +126,14 @@ void FlowGraph::make_reducible(const std::vector<u32>& among) {
     // begin, it stays the loop's header; the other entries are then entries of an inner component, or reached from it.
     if (heads.size() > 1) {
       has_dispatch_ = true;
-      const u32 dispatch = static_cast<u32>(nodes_.size());
-      nodes_.push_back({.kind = FlowNode::Kind::dispatch, .next = heads});
+      const u32 dispatch = add({.kind = FlowNode::Kind::dispatch, .next = heads});
       const size_t known = nodes_.size() - 1;
       for (u32 n = 0; n < known; n++) {
         for (size_t i = 0; i < nodes_[n].next.size(); i++) {
           const auto at = std::find(heads.begin(), heads.end(), nodes_[n].next[i]);
           if (at == heads.end()) continue;
-          const u32 select = static_cast<u32>(nodes_.size());
-          nodes_.push_back(
-              {.kind = FlowNode::Kind::select, .route = static_cast<u32>(at - heads.begin()), .next = {dispatch}});
+          const u32 select =
+              add({.kind = FlowNode::Kind::select, .route = static_cast<u32>(at - heads.begin()), .next = {dispatch}});
           nodes_[n].next[i] = select;
           if (inside(n)) component.push_back(select);
         }

@@ -3,8 +3,9 @@
 // with loops of several entries are made reducible first: such a loop gets a dispatch node as its only header, and
 // every edge to one of its entries goes through a select node, which says to the dispatcher where to go.
 //
-// A region with more ways in than its first block begins with a node that chooses among them. A way in leads to a
-// landing, where the function's locals are made from memory; the call that returns there leads to the same one.
+// A call goes on at a landing, where the function's locals are made from memory again. A region with more ways in than
+// its first block begins with a node that chooses among them; each leads to a landing too, behind a call to that
+// call's.
 //
 // From this the emission is the one of "Beyond Relooper" (Ramsey): a node's dominator children that are merge points
 // are placed behind blocks that end where they begin; the others are emitted where control first reaches them.
@@ -47,7 +48,7 @@ class FlowGraph {
 
  private:
   u32 add(FlowNode node);
-  void add_ways_in();
+  void add_landings();
   void make_reducible(const std::vector<u32>& among);
   void number();
   void find_dominators();

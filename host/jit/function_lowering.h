@@ -3,7 +3,6 @@
 // what such a function looks like.
 #pragma once
 
-#include <algorithm>
 #include <map>
 #include <optional>
 #include <utility>
@@ -134,7 +133,6 @@ class FunctionLowering {
   void enter();
   // What is in locals when the block is entered from outside, or by a callee that returns.
   void land(u32 block);
-  bool has_landing(u32 block) const { return std::ranges::find(region_.ways_in, block) != region_.ways_in.end(); }
   void tree(u32 n);
   void within(u32 n, size_t at);
   // The label of `to`, which is a merge point or a loop that `from` is in.

@@ -21,10 +21,9 @@ using RegionFunction = u64 (*)(HartState*, u64, u32, u32, i32);
 u64 call(CodePlace code, Hart& hart, u64 pc) {
 #ifdef __wasm__
   const TranslatedCode::Window& window = hart.window();
-  constexpr u32 kSlots = (1u << kWayShift) - 1;
-  static_assert(kStackBytes <= kSlots);
-  return reinterpret_cast<RegionFunction>(code & kSlots)(&hart.state(), pc, window.read_table, window.write_table,
-                                                         static_cast<i32>((code & ~kSlots) | kStackBytes));
+  static_assert(kStackBytes <= kSlotMask);
+  return reinterpret_cast<RegionFunction>(code & kSlotMask)(&hart.state(), pc, window.read_table, window.write_table,
+                                                            static_cast<i32>((code & ~kSlotMask) | kStackBytes));
 #else
   // Nothing is ever installed natively.
   (void)code, (void)hart;
@@ -111,7 +110,7 @@ void HartCode::dropped(u32 module) {
   u32 slot, count;
   registry_.slots_of(module, slot, count);
   for (u32 i = 0; i < kJumpEntries; i++) {
-    if ((cache_[i].code & ((1u << kWayShift) - 1)) - slot < count) cache_[i] = {};
+    if ((cache_[i].code & kSlotMask) - slot < count) cache_[i] = {};
   }
   registry_.dropped(hart_.id(), module);
 }

@@ -106,11 +106,11 @@ Code go_anywhere(const Target& target, u32 region_type) {
   code.get(entry);
   code.memory(op::kI32Load, 2, offsetof(JumpEntry, code));
   code.tee(entry);
-  code.i32(-1 << kWayShift);
+  code.i32(static_cast<i32>(~kSlotMask));
   code.op(op::kI32And);
   code.op(op::kI32Or);
   code.get(entry);
-  code.i32((1 << kWayShift) - 1);
+  code.i32(kSlotMask);
   code.op(op::kI32And);
   code.index(op::kCallIndirect, region_type);
   code.leb(0);

@@ -35,6 +35,7 @@ struct JumpEntry {
 // entry, else one of Region::ways_in, from 1 on. No code has slot 0.
 using CodePlace = u32;
 inline constexpr u32 kWayShift = 20;
+inline constexpr u32 kSlotMask = (1u << kWayShift) - 1;
 inline constexpr u32 kMostWays = (1u << (32 - kWayShift)) - 1;
 inline constexpr u32 kJumpEntries = 16384;
 

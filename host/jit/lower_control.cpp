@@ -70,7 +70,7 @@ void FunctionLowering::begin(u32 n) {
   follow(n, ways[0]);
   code_.close();
   code_.get(kDepth);
-  code_.i32((1 << kWayShift) - 1);
+  code_.i32(kSlotMask);
   code_.op(op::kI32And);
   code_.set(kDepth);
   code_.get(route_);
@@ -112,7 +112,9 @@ void FunctionLowering::within(u32 n, size_t at) {
     case FlowNode::Kind::begin: begin(n); break;
     case FlowNode::Kind::way_in:
       // The address of the region's entry, as if it had come that way.
-      push_address(2 * i64{region_.entry} - region_.blocks[node.block].offset);
+      code_.get(kPc);
+      code_.i64(i64{region_.entry} - region_.blocks[node.block].offset);
+      code_.op(op::kI64Add);
       code_.set(kPc);
       follow(n, node.next[0]);
       break;
@@ -265,7 +267,6 @@ void FunctionLowering::terminator(u32 n, const Block& block) {
       code_.op(op::kReturn);
       code_.close();
       owed_ = 0;
-      if (!has_landing(end.next)) land(end.next);
       follow_block(n, end.next);
       if (!end.cases.empty()) {
         code_.close();

@@ -111,7 +111,7 @@ void FunctionLowering::body(const Block& block) {
   plan(block);
   find_words(block);
   find_spans(block);
-  find_overwritten(block);
+  if (stores_at_once()) find_overwritten(block);
   next32_ = next64_ = 0;
   u32 guest = 0, opened = 0;  // the instruction that is being emitted; what is before `opened` has been seen to
   for (u32 i = 0; i < block.code.size(); i++) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What people do on a Linux machine, timed: processes, tools, interpreters, a compiler, a database (tests/bench/workloads),
-// in the page and in two native QEMUs, one hart each; and a build of a small project on two harts beside one.
+// in the page and in two native QEMUs, one hart each; and a build of a small project on two harts beside one. A dozen
+// programs of the same userland have no targets.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildDir, root, UserError } from '../lib/project.mjs';
@@ -82,10 +83,10 @@ async function measureOnOne({ open, names, rounds, divisor, log, group }) {
 const opener = (page, program, machine) => (side, harts, body) =>
   side === 'page' ? page.withGuest(harts, body, { initrd: machine.initrd }) : program.withGuest(side, machine, harts, body);
 
-/** The programs of `untuned`, as measureWorkloads() has the others. */
+/** The programs of `untuned`: { side: [for each round, Map of name to result] }. */
 export async function measureUntuned({ page, program, files: guest, rounds, divisor, log }) {
   const machine = { kernel: guest.kernel, initrd: await workloadInitrd(guest.initrd) };
-  return { one: await measureOnOne({ open: opener(page, program, machine), names: Object.keys(untuned), rounds, divisor, log, group: 'untuned' }), two: { page: [], qemu: [] } };
+  return measureOnOne({ open: opener(page, program, machine), names: Object.keys(untuned), rounds, divisor, log, group: 'untuned' });
 }
 
 /**
@@ -105,26 +106,35 @@ export async function measureWorkloads({ page, program, files: guest, workloadNa
   return { one, two };
 }
 
-/** `group`: name of the rows' group. Only the workloads have targets. */
-export function workloadRows({ one, two }, versions, { group = 'workloads', titles = workloads } = {}) {
-  const wanted = group === 'workloads' ? targets : {};
+// A row for each program, and their mean beside each QEMU. `limits`: see targets.
+function rowsOnOne(one, versions, group, titles, limits) {
   const names = [...one.page[0].keys()];
   const seconds = (side, name) => median(one[side].map((results) => results.get(name).seconds));
   const ratio = (side, name) => seconds('page', name) / seconds(side, name);
-  const rows = names.map((name) => row(group, `${titles[name]}, Chromium`, seconds('page', name) * 1000, {
-    unit: 'ms', reference: seconds('qemu', name) * 1000,
-    samples: Object.fromEntries(Object.entries(one).map(([side, rounds]) => [side, rounds.map((results) => results.get(name).seconds)])),
-    note: `x ${ratio('qemu', name).toFixed(2)}; of the newest x ${ratio('newest', name).toFixed(2)}`,
-  }));
   const mean = (side) => geometricMean(names.map((name) => ratio(side, name)));
   const worst = names.reduce((a, b) => (ratio('qemu', a) > ratio('qemu', b) ? a : b));
-  rows.push(row(group, `${group}: time, QEMU ${versions.qemu}`, mean('qemu'), { unit: "x QEMU's", digits: 2, target: wanted.qemu, reference: 1, note: 'geometric mean' }));
-  rows.push(row(group, `${group}: time, QEMU ${versions.newest}`, mean('newest'), { unit: "x QEMU's", digits: 2, target: wanted.newest, reference: 1, note: 'geometric mean' }));
-  rows.push(row(group, `${group}: the slowest`, ratio('qemu', worst), { unit: "x QEMU's", digits: 2, target: wanted.worst, reference: 1, note: titles[worst] }));
+  const common = { unit: "x QEMU's", digits: 2, reference: 1 };
+  return [
+    ...names.map((name) => row(group, `${titles[name]}, Chromium`, seconds('page', name) * 1000, {
+      unit: 'ms', reference: seconds('qemu', name) * 1000,
+      samples: Object.fromEntries(Object.entries(one).map(([side, rounds]) => [side, rounds.map((results) => results.get(name).seconds)])),
+      note: `x ${ratio('qemu', name).toFixed(2)}; of the newest x ${ratio('newest', name).toFixed(2)}`,
+    })),
+    row(group, `${group}: time, QEMU ${versions.qemu}`, mean('qemu'), { ...common, target: limits.qemu, note: 'geometric mean' }),
+    row(group, `${group}: time, QEMU ${versions.newest}`, mean('newest'), { ...common, target: limits.newest, note: 'geometric mean' }),
+    row(group, `${group}: the slowest`, ratio('qemu', worst), { ...common, target: limits.worst, note: titles[worst] }),
+  ];
+}
+
+/** As they come: these have no targets. */
+export const untunedRows = (one, versions) => rowsOnOne(one, versions, 'untuned', untuned, {});
+
+export function workloadRows({ one, two }, versions) {
+  const rows = rowsOnOne(one, versions, 'workloads', workloads, targets);
   if (two.page.length) {
     const scaling = (side) => median(two[side].map((results) => results.get('make1').seconds / results.get('make2').seconds));
     rows.push(row('workloads', 'make -j2 on two harts beside -j1: scaling', scaling('page') / scaling('qemu'), {
-      unit: "x QEMU's", digits: 2, target: wanted.make, atLeast: true, reference: 1,
+      unit: "x QEMU's", digits: 2, target: targets.make, atLeast: true, reference: 1,
       note: `${scaling('page').toFixed(2)}, QEMU ${scaling('qemu').toFixed(2)}`,
     }));
   }
