@@ -26,12 +26,15 @@
 #include "devices/virtio/block_backend.h"
 #include "machine/deterministic.h"
 #include "machine/machine.h"
+#include "machine/snapshot_file_native.h"
+#include "machine/threads_native.h"
 
 namespace hartwood {
 namespace {
 
 constexpr const char* kUsage =
     "usage: hartwood --kernel FILE [options]\n"
+    "       hartwood --restore FILE [options]\n"
     "  --kernel FILE       Linux Image, vmlinux or a bare-metal ELF\n"
     "  --initrd FILE       initial RAM disk\n"
     "  --append TEXT       kernel command line\n"
@@ -49,6 +52,11 @@ constexpr const char* kUsage =
     "  --max-instructions N  stop after N instructions in all (exit code 124)\n"
     "  --trace FILE        a line for each instruction (one hart or --deterministic); '-' is standard error\n"
     "  --trace-limit N     stop tracing after N instructions\n"
+    "  --snapshot FILE     Ctrl-A s, or the signal USR1, saves the machine to FILE and goes on\n"
+    "  --restore FILE      goes on with a saved machine; several times: a snapshot and increments to it\n"
+    "  --increment         --snapshot saves only what has changed since the last one (FILE.1, FILE.2 ...)\n"
+    "  --wall-clock HOW    what the guest's clock shows after a pause: follow (default), the host's time, or stop, the\n"
+    "                      time when it was paused\n"
     "  --stats             print instructions, time and the RAM hash at the end\n"
     "Ctrl-A x ends the machine, Ctrl-A Ctrl-A sends Ctrl-A.\n";
 
@@ -107,6 +115,7 @@ class NativePlatform final : public Platform {
     if (deterministic_) return seeded_;
     return native_;
   }
+  SeededEntropy* seeded_entropy() override { return deterministic_ ? &seeded_ : nullptr; }
   ByteSink& console_output() override { return output_; }
   const Log& log() override { return log_; }
 
@@ -129,6 +138,10 @@ struct Options {
   std::string kernel, initrd, bios = "builtin", dtb, trace;
   u64 max_instructions = 0, trace_limit = 0;
   bool stats = false;
+  std::string snapshot;
+  std::vector<std::string> restore;
+  bool increment = false;
+  bool follow = true;
 };
 
 Result<u64> parse_number(const char* option, const char* text) {
@@ -156,6 +169,10 @@ Status parse_options(int argc, char** argv, Options& options) {
     trace,
     trace_limit,
     stats,
+    snapshot,
+    restore,
+    increment,
+    wall_clock,
     help
   };
   static const option kOptions[] = {{"kernel", required_argument, nullptr, kernel},
@@ -175,6 +192,10 @@ Status parse_options(int argc, char** argv, Options& options) {
                                     {"trace", required_argument, nullptr, trace},
                                     {"trace-limit", required_argument, nullptr, trace_limit},
                                     {"stats", no_argument, nullptr, stats},
+                                    {"snapshot", required_argument, nullptr, snapshot},
+                                    {"restore", required_argument, nullptr, restore},
+                                    {"increment", no_argument, nullptr, increment},
+                                    {"wall-clock", required_argument, nullptr, wall_clock},
                                     {"help", no_argument, nullptr, help},
                                     {nullptr, 0, nullptr, 0}};
   MachineConfig& config = options.config;
@@ -197,6 +218,13 @@ Status parse_options(int argc, char** argv, Options& options) {
       case zacas: config.zacas = true; break;
       case deterministic: config.deterministic = true; break;
       case stats: options.stats = true; break;
+      case snapshot: options.snapshot = text; break;
+      case restore: options.restore.push_back(text); break;
+      case increment: options.increment = true; break;
+      case wall_clock:
+        if (text != "follow" && text != "stop") return errorf("--wall-clock: %s is none of follow, stop", text.c_str());
+        options.follow = text == "follow";
+        break;
       case seed: status = number("seed", config.seed); break;
       case max_instructions: status = number("max-instructions", options.max_instructions); break;
       case trace_limit: status = number("trace-limit", options.trace_limit); break;
@@ -250,7 +278,7 @@ Status parse_options(int argc, char** argv, Options& options) {
   config.firmware = options.bios == "builtin" ? FirmwareKind::built_in
                     : options.bios == "none"  ? FirmwareKind::none
                                               : FirmwareKind::file;
-  if (options.kernel.empty() && config.firmware != FirmwareKind::file)
+  if (options.kernel.empty() && options.restore.empty() && config.firmware != FirmwareKind::file)
     return Error{"no --kernel given; see hartwood --help"};
   if (!options.trace.empty() && config.harts > 1 && !config.deterministic)
     return Error{"--trace needs one hart or --deterministic"};
@@ -276,8 +304,45 @@ class RawTerminal {
   bool active_ = false;
 };
 
+// Saves the running machine, when it is asked to.
+class Saver {
+ public:
+  Saver(Machine& machine, MachineThreads& threads, const Options& options)
+      : machine_(machine), threads_(threads), options_(options) {}
+  void save() {
+    if (options_.snapshot.empty()) {
+      std::fprintf(stderr, "hartwood: no --snapshot FILE to save to\r\n");
+      return;
+    }
+    const bool increment = options_.increment && machine_.last_snapshot() != SnapshotId{};
+    SnapshotOptions how;
+    if (increment) how.parent = machine_.last_snapshot();
+    const std::string path = increment ? options_.snapshot + format(".%u", ++increments_) : options_.snapshot;
+    if (threads_.pause()) {
+      const auto saved = save_snapshot(machine_, how, path);
+      std::fprintf(stderr, "hartwood: %s\r\n", saved ? ("saved " + path).c_str() : saved.message().c_str());
+    }
+    machine_.thaw(options_.follow);
+    threads_.resume();
+  }
+
+ private:
+  Machine& machine_;
+  MachineThreads& threads_;
+  const Options& options_;
+  u32 increments_ = 0;
+};
+
+// SIGUSR1 becomes a byte here.
+int signal_pipe[2] = {-1, -1};
+void on_signal(int) {
+  const int kept = errno;
+  if (write(signal_pipe[1], "", 1) < 0) errno = kept;
+  errno = kept;
+}
+
 // Reads standard input until the machine ends. Ctrl-A is the escape character of a terminal only.
-void feed_console(Machine& machine, int wake_fd) {
+void feed_console(Machine& machine, Saver& saver, int wake_fd) {
   const bool terminal = isatty(STDIN_FILENO);
   bool escaped = false;
   const auto resize = [&] {
@@ -287,14 +352,15 @@ void feed_console(Machine& machine, int wake_fd) {
     return size;
   };
   winsize last = resize();
-  pollfd fds[2] = {{STDIN_FILENO, POLLIN, 0}, {wake_fd, POLLIN, 0}};
+  pollfd fds[3] = {{STDIN_FILENO, POLLIN, 0}, {wake_fd, POLLIN, 0}, {signal_pipe[0], POLLIN, 0}};
   std::vector<u8> pending;
   bool open = true;
   for (;;) {
     fds[0].fd = open && pending.empty() ? STDIN_FILENO : -1;
     // A changed window and a full input buffer are looked at again a few times a second.
-    poll(fds, 2, pending.empty() ? (terminal ? 250 : -1) : 10);
+    poll(fds, 3, pending.empty() ? (terminal ? 250 : -1) : 10);
     if (fds[1].revents != 0) return;
+    if (u8 byte; fds[2].revents != 0 && read(signal_pipe[0], &byte, 1) == 1) saver.save();
     if (terminal) {
       winsize now{};
       if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &now) == 0 && (now.ws_col != last.ws_col || now.ws_row != last.ws_row))
@@ -310,6 +376,9 @@ void feed_console(Machine& machine, int wake_fd) {
       for (ssize_t i = 0; i < n; i++) {
         if (terminal && !escaped && bytes[i] == 1) {
           escaped = true;
+        } else if (escaped && bytes[i] == 's') {
+          escaped = false;
+          saver.save();
         } else if (escaped && bytes[i] == 'x') {
           machine.power().end(kPowerOff, 0);
           return;
@@ -328,9 +397,35 @@ void feed_console(Machine& machine, int wake_fd) {
 
 constexpr int kExitLimit = 124;
 
-// Runs one machine from boot to its end. `reboot` is set if the guest asked for another one.
-Result<int> run_machine(const Options& options, NativePlatform& platform, bool& reboot) {
-  reboot = false;
+// A machine that is ready to run, from files or from snapshots.
+Result<std::unique_ptr<Machine>> make_machine(const Options& options, MachineConfig& config, NativePlatform& platform,
+                                              MachineShared& shared, VirtualClock* clock, Tracer* tracer) {
+  std::vector<std::unique_ptr<SnapshotFile>> snapshots;
+  for (const std::string& path : options.restore) {
+    auto file = SnapshotFile::open(path);
+    if (!file) return file.error();
+    snapshots.push_back(std::move(*file));
+  }
+  if (!snapshots.empty()) {
+    auto saved = parse_config(snapshots.back()->head().config);
+    if (!saved) return saved.error();
+    saved->deterministic = config.deterministic;
+    saved->seed = config.seed;
+    config = *saved;
+  }
+  auto created = Machine::create(config, platform, shared, clock);
+  if (!created) return created.error();
+  Machine& machine = **created;
+  machine.set_tracer(tracer);
+  if (!snapshots.empty()) {
+    for (auto& disk : disks_of(snapshots.back()->head(), config)) {
+      const Status added = machine.add_disk(std::move(disk));
+      if (!added) return added.error();
+    }
+    const Status restored = restore_machine(machine, snapshots);
+    if (!restored) return restored.error();
+    return std::move(*created);
+  }
   BootFiles files;
   const auto read = [](const std::string& path, std::span<const u8>& to) -> Status {
     if (path.empty()) return {};
@@ -341,35 +436,42 @@ Result<int> run_machine(const Options& options, NativePlatform& platform, bool& 
   };
   for (const Status& status :
        {read(options.kernel, files.kernel), read(options.initrd, files.initrd), read(options.dtb, files.device_tree),
-        read(options.config.firmware == FirmwareKind::file ? options.bios : "", files.firmware)}) {
+        read(config.firmware == FirmwareKind::file ? options.bios : "", files.firmware)}) {
     if (!status) return status.error();
   }
-  auto shared = std::make_unique<MachineShared>();
-  std::unique_ptr<VirtualClock> virtual_clock;
-  if (options.config.deterministic) virtual_clock = std::make_unique<VirtualClock>(platform);
-  auto created = Machine::create(options.config, platform, *shared, virtual_clock.get());
-  if (!created) return created.error();
-  Machine& machine = **created;
-  for (const DiskConfig& disk : options.config.disks) {
+  for (const DiskConfig& disk : config.disks) {
     auto backend = FileBackend::open(disk.source, disk.read_only);
     if (!backend) return backend.error();
     const Status added = machine.add_disk(std::move(*backend));
     if (!added) return added.error();
   }
+  const Status booted = machine.boot(files);
+  if (!booted) return booted.error();
+  return std::move(*created);
+}
+
+// Runs one machine from boot to its end. `reboot` is set if the guest asked for another one.
+Result<int> run_machine(const Options& options, NativePlatform& platform, bool& reboot) {
+  reboot = false;
+  MachineConfig config = options.config;
+  auto shared = std::make_unique<MachineShared>();
+  std::unique_ptr<VirtualClock> virtual_clock;
+  if (config.deterministic) virtual_clock = std::make_unique<VirtualClock>(platform);
   std::unique_ptr<TraceWriter> tracer;
   std::FILE* trace_file = nullptr;
   if (!options.trace.empty()) {
     trace_file = options.trace == "-" ? stderr : std::fopen(options.trace.c_str(), "w");
     if (trace_file == nullptr) return errorf("cannot write %s: %s", options.trace.c_str(), std::strerror(errno));
     tracer = std::make_unique<TraceWriter>(trace_file, options.trace_limit);
-    machine.set_tracer(tracer.get());
   }
-  const Status booted = machine.boot(files);
-  if (!booted) return booted.error();
+  auto made = make_machine(options, config, platform, *shared, virtual_clock.get(), tracer.get());
+  if (!made) return made.error();
+  Machine& machine = **made;
+  machine.thaw(options.follow);
 
   const u64 started = platform.monotonic_ns();
   bool limited = false, asleep = false;
-  if (options.config.deterministic) {
+  if (config.deterministic) {
     DeterministicRunner runner(machine, *virtual_clock, options.config.seed);
     limited = !runner.run(options.max_instructions);
     asleep = runner.slept_for_ever();
@@ -377,28 +479,12 @@ Result<int> run_machine(const Options& options, NativePlatform& platform, bool& 
     RawTerminal raw;
     int wake[2];
     if (pipe2(wake, O_CLOEXEC) != 0) return errorf("cannot make a pipe: %s", std::strerror(errno));
-    std::thread console([&] { feed_console(machine, wake[0]); });
-    std::thread clock([&] { machine.run_clock(); });
-    std::vector<std::thread> harts;
-    std::atomic<bool> over{false};
-    for (u32 i = 0; i < machine.hart_count(); i++) {
-      harts.emplace_back([&machine, &options, &over, i] {
-        const u64 limit = options.max_instructions;
-        for (;;) {
-          const u64 slice = limit != 0 && limit < 100'000'000 ? limit : 100'000'000;
-          const Hart::Exit exit = machine.run_hart(i, slice);
-          if (exit == Hart::Exit::power || exit == Hart::Exit::stopped) return;
-          if (limit != 0 && machine.shared().harts[i].retired.load() >= limit) {
-            over = true;
-            machine.power().end(kPowerOff, 0);
-          }
-        }
-      });
-    }
-    for (std::thread& hart : harts) hart.join();
-    limited = over;
-    machine.stop_clock();
-    clock.join();
+    MachineThreads threads(machine, options.max_instructions);
+    Saver saver(machine, threads, options);
+    threads.start();
+    std::thread console([&] { feed_console(machine, saver, wake[0]); });
+    threads.join();
+    limited = threads.limited();
     if (write(wake[1], "", 1) < 0) std::perror("hartwood");
     console.join();
     close(wake[0]);
@@ -427,6 +513,7 @@ int run(int argc, char** argv) {
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
+  if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) == 0) signal(SIGUSR1, on_signal);
   NativePlatform platform(options.config.deterministic, options.config.seed);
   for (;;) {
     bool reboot = false;
@@ -436,6 +523,12 @@ int run(int argc, char** argv) {
       return 2;
     }
     if (!reboot) return *code;
+    // A restart is a cold one.
+    options.restore.clear();
+    if (options.kernel.empty() && options.config.firmware != FirmwareKind::file) {
+      std::fprintf(stderr, "hartwood: the machine restarts, and there is no --kernel to start\n");
+      return 0;
+    }
   }
 }
 

@@ -77,6 +77,7 @@ class WasmPlatform final : public Platform {
     if (seeded_) return *seeded_;
     return entropy_;
   }
+  SeededEntropy* seeded_entropy() override { return seeded_ ? &*seeded_ : nullptr; }
   ByteSink& console_output() override { return output_; }
   const Log& log() override { return log_; }
   // From now on nothing depends on the host.

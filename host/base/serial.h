@@ -55,6 +55,8 @@ class StateReader {
   // At most `limit` bytes, else failure.
   std::vector<u8> get_bytes(u64 limit);
   void fail(const char* why);
+  // No section follows.
+  bool at_end() const { return position_ == bytes_.size(); }
   bool failed() const { return !error_.empty(); }
   const std::string& error() const { return error_; }
 

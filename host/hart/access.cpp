@@ -35,9 +35,10 @@ bool Hart::access_page(u64 va, unsigned size, Access access, Pa& pa) {
   GuestMemory& memory = parts_.memory;
   if (!memory.contains(pa, size)) return true;
   const u64 page = memory.offset_of(pa) >> kPageShift;
+  memory.require(pa, size);
   if (access == Access::store) memory.note_write(pa, size);
   const u8 state = memory.page_state(page);
-  const u8 forbidden = access == Access::store ? kPageWatchWrite | kPageAbsent : kPageWatchRead | kPageAbsent;
+  const u8 forbidden = access == Access::store ? kPageWatchWrite : kPageWatchRead;
   if (state & forbidden) return true;
   bool uniform = true;
   const Pa whole(pa.value & ~kPageMask);

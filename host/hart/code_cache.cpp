@@ -86,6 +86,7 @@ void CodeCache::reset(DecodedPage& page, u64 number, bool fresh) {
   decoded_pages_++;
   page.page = number;
   page.epoch = epoch_;
+  memory_.require_page(number);
   memory_.set_page_state(number, kPageCode);
   page.generation = memory_.code_generation(number);
   std::memcpy(page.bytes, memory_.ram() + (number << kPageShift), kPageBytes);

@@ -69,6 +69,9 @@ class Hart final : public FenceTarget {
   HartShared& shared() { return shared_; }
   // To be called after `state()` was changed from outside (reset, load, debugger).
   void state_changed();
+  // Whether the hart sleeps in WFI: the one thing about it that HartState does not say. After state_changed().
+  bool waiting() const { return waiting_; }
+  void set_waiting(bool waiting) { waiting_ = waiting; }
 
   // The merged interrupt-pending register.
   u64 mip() const { return mip_; }

@@ -99,6 +99,7 @@ u32 Compiler::compile(const Request& request, const SeenTargets& seen) {
   for (u32 i = 0; i < kWindowPages; i++) {
     const u64 page = request.pages[i];
     if (page == kNoPage || page >= memory_.page_count()) continue;
+    memory_.require_page(page);
     memory_.set_page_state(page, kPageCode);
     window.copy_page(i, memory_.ram() + (page << kPageShift));
   }

@@ -116,4 +116,34 @@ Result<MachineConfig> parse_config(std::string_view json) {
   return config;
 }
 
+std::string describe_config(const MachineConfig& config) {
+  constexpr const char* kConsoles[] = {"virtio", "uart", "sbi"};
+  constexpr const char* kFirmwares[] = {"built-in", "file", "none"};
+  Json json;
+  json["harts"] = config.harts;
+  json["memory"] = config.memory_bytes >> 20;
+  json["append"] = config.append;
+  json["paging"] = format("sv%u", config.va_bits);
+  json["zacas"] = config.zacas;
+  json["svadu"] = config.svadu;
+  json["console"] = kConsoles[static_cast<size_t>(config.console)];
+  json["firmware"] = kFirmwares[static_cast<size_t>(config.firmware)];
+  json["compiler"] = config.compiler;
+  json["compiler_visits"] = config.compiler_visits;
+  json["compiler_after"] = config.compiler_after;
+  json["compiler_eager"] = config.compiler_eager;
+  json["deterministic"] = config.deterministic;
+  json["clock"] = config.clock == ClockKind::instructions ? "virtual" : "host";
+  json["seed"] = config.seed;
+  json["disks"] = Json::array();
+  for (const DiskConfig& disk : config.disks) {
+    Json each;
+    each["source"] = disk.source;
+    each["read_only"] = disk.read_only;
+    json["disks"].push_back(std::move(each));
+  }
+  // What is no UTF-8 in a command line cannot be in JSON: it is replaced.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace hartwood

@@ -52,6 +52,8 @@ struct MachineConfig {
 
 // Absent keys keep the defaults above. Errors name the key, what it has and what it accepts.
 Result<MachineConfig> parse_config(std::string_view json);
+// The other way round: parse_config() makes the same of it.
+std::string describe_config(const MachineConfig& config);
 
 // "512M", "1G", "65536K" (powers of 1024), or a plain number of MiB, to bytes; the sizes that GuestMemory
 // takes.

@@ -121,6 +121,39 @@ std::vector<std::string> Machine::isa_extensions() const {
   return list;
 }
 
+// Slots in the order that the guest finds them: console, disks, entropy.
+Status Machine::attach_devices() {
+  std::vector<VirtioDevice*> devices = {&console_};
+  for (auto& block : blocks_) devices.push_back(block.get());
+  devices.push_back(&rng_);
+  for (u32 slot = 0; slot < virt::kVirtioSlots; slot++) {
+    VirtioDevice* device = slot < devices.size() ? devices[slot] : nullptr;
+    slots_.push_back(
+        std::make_unique<VirtioMmio>(*memory_, device, InterruptLine(plic_, virt::virtio_irq(slot)), &platform_.log()));
+    const Status status = bus_.map(virt::virtio_base(slot), virt::kVirtioBytes, *slots_.back(), "virtio");
+    if (!status) return status;
+  }
+  return {};
+}
+
+Status Machine::attach_rom(std::vector<u8> bytes) {
+  rom_ = std::make_unique<BootRom>(std::move(bytes));
+  return bus_.map(kBootRomBase.value, kPageBytes, *rom_, "boot rom");
+}
+
+void Machine::attach_firmware() {
+  sbi_ = std::make_unique<Sbi>(*memory_, config_.harts, firmware_power_, firmware_console_);
+}
+
+void Machine::attach_htif(Pa tohost, Pa fromhost) {
+  htif_ = std::make_unique<Htif>(*memory_, power_, output_);
+  htif_->set_mailboxes(tohost, fromhost);
+  tohost_ = tohost;
+  // Stores to it must be seen: its page stays out of the write TLBs.
+  if (memory_->contains(tohost_, 8))
+    memory_->set_page_state(memory_->offset_of(tohost_) >> kPageShift, kPageWatchWrite);
+}
+
 Result<std::vector<u8>> Machine::device_tree(const BootFiles& files, const Placement& plan) {
   std::vector<u8> seed(64);
   seed.resize(platform_.entropy().fill(seed));
@@ -168,28 +201,18 @@ Status Machine::boot(const BootFiles& files) {
   auto plan = plan_boot(request);
   if (!plan) return plan.error();
 
-  // Slots in the order that the guest finds them: console, disks, entropy.
-  std::vector<VirtioDevice*> devices = {&console_};
-  for (auto& block : blocks_) devices.push_back(block.get());
-  devices.push_back(&rng_);
-  for (u32 slot = 0; slot < virt::kVirtioSlots; slot++) {
-    VirtioDevice* device = slot < devices.size() ? devices[slot] : nullptr;
-    slots_.push_back(
-        std::make_unique<VirtioMmio>(*memory_, device, InterruptLine(plic_, virt::virtio_irq(slot)), &platform_.log()));
-    const Status status = bus_.map(virt::virtio_base(slot), virt::kVirtioBytes, *slots_.back(), "virtio");
-    if (!status) return status;
-  }
+  const Status attached = attach_devices();
+  if (!attached) return attached;
   auto tree = device_tree(files, *plan);
   if (!tree) return tree.error();
   const Status loaded = load_boot(*memory_, request, *plan, *tree);
   if (!loaded) return loaded;
 
   if (plan->machine_mode()) {
-    rom_ = std::make_unique<BootRom>(boot_rom_for(*plan));
-    const Status status = bus_.map(kBootRomBase.value, kPageBytes, *rom_, "boot rom");
+    const Status status = attach_rom(boot_rom_for(*plan));
     if (!status) return status;
   } else {
-    sbi_ = std::make_unique<Sbi>(*memory_, config_.harts, firmware_power_, firmware_console_);
+    attach_firmware();
   }
   if (plan->mode == BootMode::bare) {
     auto image = parse_elf(files.kernel);
@@ -197,16 +220,10 @@ Status Machine::boot(const BootFiles& files) {
     if (image && symbols) {
       auto mailboxes = find_htif(*image, plan->kernel_bias, *symbols);
       if (!mailboxes) return mailboxes.error();
-      if (mailboxes->has_value()) {
-        htif_ = std::make_unique<Htif>(*memory_, power_, output_);
-        htif_->set_mailboxes((*mailboxes)->tohost, (*mailboxes)->fromhost.value_or(Pa(0)));
-        tohost_ = (*mailboxes)->tohost;
-        // Stores to it must be seen: its page stays out of the write TLBs.
-        if (memory_->contains(tohost_, 8))
-          memory_->set_page_state(memory_->offset_of(tohost_) >> kPageShift, kPageWatchWrite);
-      }
+      if (mailboxes->has_value()) attach_htif((*mailboxes)->tohost, (*mailboxes)->fromhost.value_or(Pa(0)));
     }
   }
+  make_harts();
   reset_harts(*plan);
   booted_ = true;
   return {};
@@ -216,7 +233,7 @@ void Machine::enable_compiler(u32 first_slot) {
   compiler_tier_ = std::make_unique<CompilerTier>(*memory_, config_.harts, isa_, first_slot, shared_.compiler);
 }
 
-void Machine::reset_harts(const Placement& plan) {
+void Machine::make_harts() {
   for (u32 i = 0; i < config_.harts; i++) {
     HartOptions options;
     options.id = i;
@@ -230,7 +247,14 @@ void Machine::reset_harts(const Placement& plan) {
     HartParts parts{*memory_, bus_, attention_, *clock_, sbi_.get(), tracer_, htif_.get()};
     if (virtual_time) parts.virtual_time = &virtual_clock_;
     harts_.push_back(std::make_unique<Hart>(options, parts));
-    HartState& state = harts_.back()->state();
+    if (compiler_tier_)
+      compiler_tier_->add_hart(*harts_.back(), config_.compiler_visits, config_.compiler_after, config_.compiler_eager);
+  }
+}
+
+void Machine::reset_harts(const Placement& plan) {
+  for (u32 i = 0; i < config_.harts; i++) {
+    HartState& state = harts_[i]->state();
     state.pc = plan.entry.value;
     state.x[10] = i;
     state.x[11] = plan.device_tree.start.value;
@@ -253,9 +277,7 @@ void Machine::reset_harts(const Placement& plan) {
       state.pmpaddr[0] = (u64{1} << 54) - 1;
       shared_.harts[i].hsm_state.store(i == 0 ? kHsmStarted : kHsmStopped);
     }
-    if (compiler_tier_)
-      compiler_tier_->add_hart(*harts_.back(), config_.compiler_visits, config_.compiler_after, config_.compiler_eager);
-    harts_.back()->state_changed();
+    harts_[i]->state_changed();
   }
 }
 

@@ -23,6 +23,7 @@
 #include "machine/compiler_tier.h"
 #include "machine/config.h"
 #include "machine/parts.h"
+#include "machine/snapshot_format.h"
 #include "sbi/sbi.h"
 
 namespace hartwood {
@@ -50,6 +51,11 @@ class Machine {
 
   // Places the files and the device tree and sets the harts to their first instruction. Once, on one thread.
   Status boot(const BootFiles& files);
+  // Instead of boot(): the machine that was saved, in every register. The content of RAM and disks is not part of it
+  // (machine/snapshot_reader.h). The clock stands still until thaw(). After an error the machine is of no use.
+  Status restore(std::span<const u8> state);
+  // What restore() takes. While no hart runs, nor the clock, nor anybody else calls the machine.
+  std::vector<u8> save_state();
 
   // After boot().
   Hart& hart(u32 index) { return *harts_[index]; }
@@ -69,9 +75,23 @@ class Machine {
   void stop_all();
   // After all of them have left: they may be run again, the clock too.
   void resume_all();
+  // While all harts are out of run(): the guest's time stands still from freeze() to thaw(). With `follow` its wall
+  // clock (the RTC) goes on with the host's, as a computer's does while it is suspended; else it goes on where it
+  // stood. Without effect on virtual time, which stands still anyway.
+  void freeze() { own_clock_.freeze(); }
+  void thaw(bool follow) { own_clock_.thaw(follow); }
+  // The snapshot that dirty pages are dirty with respect to; zero: none.
+  const SnapshotId& last_snapshot() const { return last_snapshot_; }
+  // The machine has just been saved as, or restored from, this one. As save_state().
+  void note_snapshot(const SnapshotId& id);
+  // From the platform's entropy; where that repeats, from the state.
+  SnapshotId new_snapshot_id(std::span<const u8> state);
   PowerSwitch& power() { return power_; }
   MachineShared& shared() { return shared_; }
   GuestMemory& memory() { return *memory_; }
+  // In the order of /dev/vda ...
+  VirtioBlock& disk(u32 index) { return *blocks_[index]; }
+  bool booted() const { return booted_; }
   AttentionProtocol& attention() { return attention_; }
   Clock& clock() { return *clock_; }
   const MachineConfig& config() const { return config_; }
@@ -87,7 +107,13 @@ class Machine {
   Machine(const MachineConfig& config, Platform& platform, MachineShared& shared, Clock* clock);
   Status map_devices();
   Result<std::vector<u8>> device_tree(const BootFiles& files, const Placement& plan);
+  Status attach_devices();
+  Status attach_rom(std::vector<u8> bytes);
+  void attach_firmware();
+  void attach_htif(Pa tohost, Pa fromhost);
+  void make_harts();
   void reset_harts(const Placement& plan);
+  Status load_state(StateReader& in);
   std::vector<std::string> isa_extensions() const;
 
   class Output final : public ByteSink {
@@ -169,6 +195,7 @@ class Machine {
   std::unique_ptr<CompilerTier> compiler_tier_;
   std::vector<std::unique_ptr<Hart>> harts_;
   bool booted_ = false;
+  SnapshotId last_snapshot_{};
   Atomic<u32> clock_stop_{0};
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "machine/machine.h"
 
@@ -30,9 +31,31 @@ u32 HartLines::lines(u32 hart) const { return attention_.shared().harts[hart].li
 MachineClock::MachineClock(Platform& platform, MachineShared& shared)
     : platform_(platform), shared_(shared), start_ns_(platform.monotonic_ns()) {}
 
-u64 MachineClock::elapsed() {
+u64 MachineClock::unix_nanoseconds() {
+  return (frozen() ? frozen_unix_ns_ : platform_.unix_ns()) - wall_behind_ns_.load();
+}
+
+void MachineClock::freeze() {
+  if (frozen()) return;
+  frozen_ns_ = platform_.monotonic_ns();
+  frozen_unix_ns_ = platform_.unix_ns();
+  frozen_.store(1);
+}
+
+void MachineClock::thaw(bool follow) {
+  if (!frozen()) return;
   const u64 now_ns = platform_.monotonic_ns();
-  const u64 now = now_ns > start_ns_ ? (now_ns - start_ns_) / kNanosecondsPerTick : 0;
+  start_ns_.fetch_add(now_ns > frozen_ns_ ? now_ns - frozen_ns_ : 0);
+  if (!follow) wall_behind_ns_.fetch_add(platform_.unix_ns() - frozen_unix_ns_);
+  // Last: a reader that sees it running finds the time that it goes on from.
+  frozen_.store(0);
+}
+
+u64 MachineClock::elapsed() {
+  // A reader that still sees it frozen has a time that is not newer, which the maximum below takes care of.
+  const u64 now_ns = frozen() ? frozen_ns_ : platform_.monotonic_ns();
+  const u64 start_ns = start_ns_.load();
+  const u64 now = now_ns > start_ns ? (now_ns - start_ns) / kNanosecondsPerTick : 0;
   u64 latest = shared_.clock_latest.load();
   // Pairs with itself on other threads: whoever reads a smaller value returns the largest that was published.
   while (latest < now) {
@@ -81,6 +104,21 @@ u32 ConsoleInput::write(std::span<const u8> from) {
   while (taken < from.size() && written_ - read_ < kCapacity) bytes_[written_++ % kCapacity] = from[taken++];
   refused_ |= taken < from.size();
   return taken;
+}
+
+void ConsoleInput::save(StateWriter& out) {
+  Guard guard(lock_);
+  std::vector<u8> bytes;
+  for (u32 at = read_; at != written_; at++) bytes.push_back(bytes_[at % kCapacity]);
+  out.put_bytes(bytes);
+}
+
+void ConsoleInput::load(StateReader& in) {
+  const std::vector<u8> bytes = in.get_bytes(kCapacity);
+  Guard guard(lock_);
+  read_ = written_ = 0;
+  refused_ = false;
+  for (const u8 byte : bytes) bytes_[written_++] = byte;
 }
 
 void Htif::answer(u64 value) {

@@ -46,7 +46,15 @@ class ClockWaker final : public DeadlineSink {
 class MachineClock final : public Clock {
  public:
   MachineClock(Platform& platform, MachineShared& shared);
-  u64 unix_nanoseconds() override { return platform_.unix_ns(); }
+  u64 unix_nanoseconds() override;
+
+  // The clock stands still from now on. On one thread, while no hart runs; may be called again.
+  void freeze();
+  // It goes on where it stood; the wall clock too, unless it is to `follow` the host's.
+  void thaw(bool follow);
+  bool frozen() const { return frozen_.load() != 0; }
+  // The wall clock shows `unix_ns` now, and goes on from there.
+  void set_wall_clock(u64 unix_ns) { wall_behind_ns_.store(platform_.unix_ns() - unix_ns); }
   static constexpr u64 kNanosecondsPerTick = 1'000'000'000 / kTicksPerSecond;
 
  protected:
@@ -55,7 +63,10 @@ class MachineClock final : public Clock {
  private:
   Platform& platform_;
   MachineShared& shared_;
-  u64 start_ns_;
+  Atomic<u64> start_ns_;           // the platform's time when this clock's was zero
+  Atomic<u64> wall_behind_ns_{0};  // the platform's wall clock minus ours
+  Atomic<u32> frozen_{0};
+  u64 frozen_ns_ = 0, frozen_unix_ns_ = 0;  // the platform's when it was frozen; published by frozen_
 };
 
 // Time by retired instructions and nothing else, for executions that repeat: in deterministic mode, and for one hart
@@ -68,6 +79,8 @@ class VirtualClock final : public Clock, public VirtualTime {
   u64 unix_nanoseconds() override { return platform_.unix_ns() + now_ns(); }
   u64 now_ns() const;
   void skip_ns(u64 ns) { idle_ns_ += ns; }
+  u64 idle_ns() const { return idle_ns_; }
+  void set_idle_ns(u64 ns) { idle_ns_ = ns; }
   // An instruction takes 1 << shift nanoseconds, as under QEMU's -icount shift=N.
   void set_shift(unsigned shift) { shift_ = shift; }
 
@@ -109,6 +122,8 @@ class ConsoleInput final : public ByteSource {
   u32 read(std::span<u8> to) override;
   // Takes what fits and returns its length. Whoever will wait for room reads the counter before.
   u32 write(std::span<const u8> from);
+  void save(StateWriter& out);
+  void load(StateReader& in);
 
  private:
   static constexpr u32 kCapacity = 1u << 16;
@@ -128,6 +143,8 @@ class Htif final : public HostInterface {
     tohost_ = tohost;
     fromhost_ = fromhost;
   }
+  Pa tohost_address() const { return tohost_; }
+  Pa fromhost_address() const { return fromhost_; }
   void tohost(u64 value) override;
 
  private:
@@ -144,6 +161,7 @@ class Htif final : public HostInterface {
 class BootRom final : public MmioDevice {
  public:
   explicit BootRom(std::vector<u8> bytes) : bytes_(std::move(bytes)) {}
+  std::span<const u8> bytes() const { return bytes_; }
   bool mmio_read(u64 offset, unsigned size, u64& value) override;
   bool mmio_write(u64, unsigned, u64) override { return false; }
 

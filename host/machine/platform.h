@@ -17,6 +17,8 @@ class Platform {
   // Nanoseconds since 1970-01-01 UTC.
   virtual u64 unix_ns() = 0;
   virtual EntropySource& entropy() = 0;
+  // entropy(), where it repeats and a snapshot has to keep how far it came; else null.
+  virtual SeededEntropy* seeded_entropy() { return nullptr; }
   // Bytes that the guest prints on any of its consoles.
   virtual ByteSink& console_output() = 0;
   virtual const Log& log() = 0;

@@ -65,6 +65,7 @@ GuestMemory::~GuestMemory() {
 
 std::span<const u8> GuestMemory::readable(Pa pa, u64 bytes) const {
   if (!contains(pa, bytes)) return {};
+  if (bytes != 0) require(pa, bytes);
   return {ram_ + offset_of(pa), static_cast<size_t>(bytes)};
 }
 
@@ -76,7 +77,9 @@ std::span<u8> GuestMemory::writable(Pa pa, u64 bytes) {
 
 bool GuestMemory::read(Pa pa, std::span<u8> to) const {
   if (!contains(pa, to.size())) return false;
-  if (!to.empty()) std::memcpy(to.data(), ram_ + offset_of(pa), to.size());
+  if (to.empty()) return true;
+  require(pa, to.size());
+  std::memcpy(to.data(), ram_ + offset_of(pa), to.size());
   return true;
 }
 
@@ -108,10 +111,41 @@ void GuestMemory::compare_exchange_pair(Pa pa, u64 expected_low, u64 expected_hi
 }
 
 void GuestMemory::note_page_write(u64 page) {
+  require_page(page);  // a part of it may be all that is written
   const u8 old = states_[page].fetch_or(kPageDirty);
   // Pairs with the decoder, which sets kPageCode before it copies the page's bytes: a write that comes later than the
   // copy finds the bit here and changes the generation that the copy is keyed by.
   if (old & kPageCode) generations_[page].fetch_add(1);
+}
+
+void GuestMemory::expect_pages(PageSource& source) {
+  source_ = &source;
+  some_absent_.store(1);
+}
+
+void GuestMemory::pages_arrived() {
+  // Pairs with require_pages(): who saw a page absent has read the counter before.
+  arrivals_.fetch_add(1);
+  arrivals_.notify();
+}
+
+void GuestMemory::require_pages(Pa pa, u64 bytes) const {
+  const u64 first = offset_of(pa) >> kPageShift;
+  const u64 last = (offset_of(pa) + bytes - 1) >> kPageShift;
+  for (u64 page = first; page <= last; page++) {
+    for (;;) {
+      const u32 seen = arrivals_.load();
+      if ((page_state(page) & kPageAbsent) == 0) break;
+      source_->want(page);
+      arrivals_.wait(seen);
+    }
+  }
+}
+
+void GuestMemory::forget_dirty() {
+  for (u64 page = 0; page < page_count(); page++) {
+    if (states_[page].load(std::memory_order_relaxed) & kPageDirty) clear_page_state(page, kPageDirty);
+  }
 }
 
 }  // namespace hartwood

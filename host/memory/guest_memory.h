@@ -40,6 +40,15 @@ enum PageState : u8 {
   kPageDirty = 1 << 4,
 };
 
+// Who has the content of absent pages.
+class PageSource {
+ public:
+  virtual ~PageSource() = default;
+  // Somebody waits for this page; called on the waiting thread, perhaps several times. Returns at once. Whoever brings
+  // the page waits for no hart and takes no lock of a device, because the waiting thread may hold it.
+  virtual void want(u64 page) = 0;
+};
+
 class GuestMemory {
  public:
   // `bytes`: 64 MiB to 2 GiB, a power of two; another size is an error that lists the accepted ones.
@@ -71,6 +80,7 @@ class GuestMemory {
   template <class T>
   bool load(Pa pa, T& value) const {
     if (!contains(pa, sizeof(T))) return false;
+    require(pa, sizeof(T));
     value = load_le<T>(ram_ + offset_of(pa));
     return true;
   }
@@ -86,6 +96,7 @@ class GuestMemory {
   // and virtqueue indices, which pair with the guest's own atomics and fences.
   template <class T>
   T atomic_load(Pa pa) const {
+    require(pa, sizeof(T));
     return word<T>(pa).load();
   }
   template <class T>
@@ -123,19 +134,41 @@ class GuestMemory {
     const u64 last = (offset_of(pa) + bytes - 1) >> kPageShift;
     for (u64 page = first; page <= last; page++) {
       const u8 state = states_[page].load(std::memory_order_relaxed);
-      if ((state & (kPageDirty | kPageCode)) != kPageDirty) [[unlikely]]
+      if ((state & (kPageDirty | kPageCode | kPageAbsent)) != kPageDirty) [[unlikely]]
         note_page_write(page);
     }
   }
 
+  // Absent pages. Before the first access, on one thread: `source` will bring what is marked kPageAbsent.
+  void expect_pages(PageSource& source);
+  // The bytes of pages have been written in place and their marks cleared: who waits looks again.
+  void pages_arrived();
+  // None is absent any more: nobody needs to look.
+  void all_pages_arrived() { some_absent_.store(0); }
+  // Sleeps until no page of [pa, pa + bytes), all RAM, is absent. Every access does this but those through a TLB, which
+  // holds no absent page.
+  void require(Pa pa, u64 bytes) const {
+    if (some_absent_.hint() != 0) [[unlikely]]
+      require_pages(pa, bytes);
+  }
+  void require_page(u64 page) const { require(Pa(kRamBase + (page << kPageShift)), 1); }
+
+  // Dirty pages since when: none is dirty from now on. All harts are out of run() and flush everything before they go
+  // on.
+  void forget_dirty();
+
  private:
   explicit GuestMemory(u64 bytes);
   void note_page_write(u64 page);
+  void require_pages(Pa pa, u64 bytes) const;
 
   u64 size_;
   u8* ram_ = nullptr;
   std::unique_ptr<std::atomic<u8>[]> states_;
   std::unique_ptr<std::atomic<u32>[]> generations_;
+  PageSource* source_ = nullptr;
+  Atomic<u32> some_absent_{0};
+  mutable Atomic<u32> arrivals_{0};
 };
 
 }  // namespace hartwood

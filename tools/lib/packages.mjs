@@ -32,6 +32,7 @@ const forBuilding = [
 ];
 const forTesting = [
   ['libboost-context-dev', '/usr/include/boost/context/fiber.hpp'],
+  ['zlib1g-dev', '/usr/include/zlib.h'],
   ['libgtest-dev', '/usr/include/gtest/gtest.h'],
   ['googletest', '/usr/src/googletest/CMakeLists.txt'],
   ['clang-format', 'clang-format'],

@@ -42,7 +42,7 @@ constexpr u32 kPageBlockBytes = 4096;
 }  // namespace
 
 VirtioBlock::VirtioBlock(BlockBackend& backend, BlockOptions options)
-    : backend_(backend), options_(std::move(options)) {
+    : backend_(backend), options_(std::move(options)), dirty_((page_count() + 63) / 64) {
   HW_CHECK(options_.queues >= 1 && options_.queues <= kMaxQueues, "block queues");
   HW_CHECK(is_power_of_two(options_.block_bytes) && options_.block_bytes >= kSectorBytes &&
                options_.block_bytes <= kPageBlockBytes,
@@ -92,6 +92,7 @@ VirtioBlock::Outcome VirtioBlock::transfer(BlockRequest& request, bool to_guest)
   Segment piece;
   while (request.data.next(piece)) {
     const u64 at = request.sector * kSectorBytes + done;
+    if (!to_guest) mark_dirty(at, piece.bytes);
     const bool good = to_guest ? backend_.read(at, memory.writable(piece.address, piece.bytes))
                                : backend_.write(at, memory.readable(piece.address, piece.bytes));
     if (!good) return {BlockStatus::io_error, to_guest ? done : 0};
@@ -100,6 +101,12 @@ VirtioBlock::Outcome VirtioBlock::transfer(BlockRequest& request, bool to_guest)
   // A driver that does not flush expects every write to be durable when it is answered.
   if (!to_guest && !transport().has_feature(kFlush) && !backend_.flush()) return {BlockStatus::io_error, 0};
   return {BlockStatus::ok, to_guest ? done : 0};
+}
+
+void VirtioBlock::mark_dirty(u64 offset, u64 bytes) {
+  if (bytes == 0) return;
+  for (u64 page = offset >> kPageShift; page <= (offset + bytes - 1) >> kPageShift; page++)
+    dirty_[page / 64] |= u64{1} << (page % 64);
 }
 
 VirtioBlock::Outcome VirtioBlock::identify(BlockRequest& request) {
@@ -130,6 +137,7 @@ VirtioBlock::Outcome VirtioBlock::erase(BlockRequest& request, bool zeroes, u64&
   for (u32 i = 0; i < count; i++) {
     const u64 at = ranges[i].sector * kSectorBytes;
     const u64 bytes = u64{ranges[i].sectors} * kSectorBytes;
+    mark_dirty(at, bytes);
     const bool good =
         zeroes ? backend_.write_zeroes(at, bytes, (ranges[i].flags & kUnmap) != 0) : backend_.discard(at, bytes);
     if (!good) return {BlockStatus::io_error, 0};

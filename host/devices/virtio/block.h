@@ -8,8 +8,10 @@
 // dropped.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
 #include "devices/virtio/block_backend.h"
 #include "devices/virtio/block_request.h"
@@ -55,12 +57,20 @@ class VirtioBlock final : public VirtioDevice {
   void save(StateWriter& out) const override;
   void load(StateReader& in) override;
 
+  // For snapshots: pages of kPageBytes of the disk that were written since the start or the last forget_dirty(). While
+  // no hart runs.
+  bool dirty(u64 page) const { return (dirty_[page / 64] >> (page % 64) & 1) != 0; }
+  void forget_dirty() { std::fill(dirty_.begin(), dirty_.end(), 0); }
+  u64 page_count() const { return (backend_.size() + kPageBytes - 1) >> kPageShift; }
+  BlockBackend& backend() { return backend_; }
+
  private:
   struct Outcome {
     BlockStatus status = BlockStatus::ok;
     u64 written = 0;  // bytes of data put into the guest's buffers, from their start
   };
 
+  void mark_dirty(u64 offset, u64 bytes);
   u64 capacity() const { return backend_.size() / kSectorBytes; }
   bool in_range(u64 sector, u64 sectors) const;
   Outcome execute(BlockRequest& request, u64& cost);
@@ -72,6 +82,7 @@ class VirtioBlock final : public VirtioDevice {
   BlockBackend& backend_;
   BlockOptions options_;
   Chain chain_;
+  std::vector<u64> dirty_;  // a bit for each page
 };
 
 }  // namespace hartwood

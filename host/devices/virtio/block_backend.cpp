@@ -10,8 +10,9 @@ bool MemoryBackend::read(u64 offset, std::span<u8> to) {
   return true;
 }
 
-bool MemoryBackend::write(u64 offset, std::span<const u8> from) {
-  if (read_only_) return false;
+bool MemoryBackend::write(u64 offset, std::span<const u8> from) { return !read_only_ && restore(offset, from); }
+
+bool MemoryBackend::restore(u64 offset, std::span<const u8> from) {
   std::memcpy(bytes_.data() + offset, from.data(), from.size());
   return true;
 }

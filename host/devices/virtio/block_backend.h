@@ -27,6 +27,8 @@ class BlockBackend {
   virtual bool discard(u64 offset, u64 bytes) = 0;
   // The bytes become zero; with `unmap` their space may be given up.
   virtual bool write_zeroes(u64 offset, u64 bytes, bool unmap) = 0;
+  // Puts back what a snapshot holds, before the machine runs; also where the guest may not write.
+  virtual bool restore(u64 offset, std::span<const u8> from) { return write(offset, from); }
 };
 
 // Bytes in host memory.
@@ -47,6 +49,7 @@ class MemoryBackend final : public BlockBackend {
   bool flush() override { return true; }
   bool discard(u64 offset, u64 bytes) override;
   bool write_zeroes(u64 offset, u64 bytes, bool unmap) override;
+  bool restore(u64 offset, std::span<const u8> from) override;
 
  private:
   std::vector<u8> owned_;
