@@ -47,7 +47,7 @@ function guestFile(name) {
   return found;
 }
 
-const kWorkers = ['io', 'hart', 'clock', 'compiler'];
+const kWorkers = ['io', 'hart', 'clock', 'compiler', 'pager'];
 
 class Assets {
   constructor(out) {

@@ -26,6 +26,37 @@ export interface CoreExports {
   hw_console_resize(columns: number, rows: number): void;
   hw_console_drained(): void;
 
+  hw_stop_clock(): void;
+  hw_resume_clock(): void;
+  hw_freeze(): void;
+  hw_thaw(follow: number): void;
+  hw_hart_step(hart: number, count: number): number;
+
+  // Snapshots; snapshot-saver.ts and snapshot-pager.ts use it.
+  hw_snapshot_begin(
+    notes: number, notesLength: number, parent: number, order: number, orderLength: number, chunkPages: number,
+  ): number;
+  hw_snapshot_chunk(index: number): number;
+  hw_snapshot_chunk_at(): number;
+  hw_snapshot_packed(index: number, bytes: number): void;
+  hw_snapshot_head(): number;
+  hw_snapshot_head_at(): number;
+  hw_last_snapshot(): number;
+  hw_restore_head(bytes: number, length: number): number;
+  hw_restore_start(expect: number): number;
+  hw_restore_notes(): number;
+  hw_restore_notes_at(): number;
+  hw_restore_chunks(snapshot: number): number;
+  hw_restore_offset(snapshot: number, chunk: number): number;
+  hw_restore_packed(snapshot: number, chunk: number): number;
+  hw_restore_unpacked(snapshot: number, chunk: number): number;
+  hw_restore_of_disk(snapshot: number, chunk: number): number;
+  hw_restore_first_page(snapshot: number, chunk: number): number;
+  hw_restore_file_bytes(snapshot: number): number;
+  hw_restore_place(snapshot: number, chunk: number, bytes: number, length: number): number;
+  hw_restore_wanted(): number;
+  hw_restore_wanted_word(): number;
+
   // The compiler tier; compiler.ts and translations.ts use it.
   __indirect_function_table: WebAssembly.Table;
   hw_compiler_word(): number;
@@ -49,6 +80,11 @@ export const kExitBudget = 0;
 export const kExitMail = 1;
 export const kExitStopped = 2;
 export const kExitEnded = 3;
+
+/** What the core says of its last error. */
+export function coreError({ exports, bytes }: Core): string {
+  return sharedText(bytes, exports.hw_error_ptr() >>> 0, exports.hw_error_len() >>> 0);
+}
 
 export interface Core {
   exports: CoreExports;

@@ -10,10 +10,14 @@ import { makeTurn, parentPort } from './platform.ts';
 import { kTranslationsReady, type FromHart, type HartStart, type ToHart, type ToTranslations } from './protocol.ts';
 import { Translations } from './translations.ts';
 
+/** Instructions of one call; longer ones are several. */
+const kMostSteps = 1_000_000_000;
+
 const parent = parentPort<ToHart, FromHart>();
 const turn = makeTurn();
 let begin: (() => void) | undefined;
 let takeMail: (() => void) | undefined;
+let step: ((count: number) => void) | undefined;
 
 parent.onmessage = ({ data }) => {
   switch (data.type) {
@@ -22,6 +26,9 @@ parent.onmessage = ({ data }) => {
       break;
     case 'run':
       begin?.();
+      break;
+    case 'step':
+      step?.(data.count);
       break;
     case 'ping':
       takeMail?.();
@@ -66,6 +73,20 @@ function start(message: HartStart): void {
         },
         crash,
       );
+    };
+    step = (count) => {
+      try {
+        let done = 0;
+        while (done < count) {
+          const asked = Math.min(count - done, kMostSteps);
+          const executed = exports.hw_hart_step(message.hart, asked) >>> 0;
+          done += executed;
+          if (executed < asked) break;
+        }
+        parent.postMessage({ type: 'stepped', count: done });
+      } catch (error) {
+        crash(error);
+      }
     };
     parent.postMessage({ type: 'ready' });
   } catch (error) {

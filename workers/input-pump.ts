@@ -20,6 +20,7 @@ export class InputPump {
   private readonly failed: (error: unknown) => void;
   private sink: InputSink | null = null;
   private busy = false;
+  private held = false;
 
   constructor(failed: (error: unknown) => void) {
     this.failed = failed;
@@ -36,14 +37,27 @@ export class InputPump {
     this.start();
   }
 
+  /** Nothing is offered until release(): the machine must not change. */
+  hold(): void {
+    this.held = true;
+  }
+
+  release(): void {
+    this.held = false;
+    this.start();
+  }
+
   private start(): void {
-    if (this.sink === null || this.busy) return;
+    if (this.sink === null || this.busy || this.held) return;
     this.busy = true;
-    this.drain(this.sink).then(() => (this.busy = false), this.failed);
+    this.drain(this.sink).then(() => {
+      this.busy = false;
+      if (this.queue.length > 0) this.start(); // held, and released before this turn
+    }, this.failed);
   }
 
   private async drain({ offer, words, room, wait }: InputSink): Promise<void> {
-    for (let next = this.queue[0]; next !== undefined; next = this.queue[0]) {
+    for (let next = this.queue[0]; next !== undefined && !this.held; next = this.queue[0]) {
       const chunk = next.subarray(0, kInputChunk);
       const seen = Atomics.load(words, room); // before the offer: room that is made after it is not missed
       const accepted = offer(chunk);

@@ -7,12 +7,15 @@ import {
   MachineShared_fatal, MachineShared_fatal_message, MachineShared_power, MachineShared_serial_output, kPowerOn,
   sizeof_MachineShared_fatal_message,
 } from '../build/generated/layout.ts';
-import { instantiateCore, sharedString, sharedText, type Core } from './core.ts';
+import { coreError, instantiateCore, sharedString, sharedText, type Core } from './core.ts';
 import { IncomingFile, MachineFailure, fileName } from './incoming-file.ts';
 import { InputPump, kInputChunk } from './input-pump.ts';
 import { describeError } from './platform.ts';
-import type { ErrorCode, FileKind, FromIo, MachineConfiguration, NamedFile, ToIo, WorkerStack } from './protocol.ts';
+import type {
+  ErrorCode, FileKind, FromIo, MachineConfiguration, NamedFile, RestoredHeads, ToIo, WorkerStack,
+} from './protocol.ts';
 import { RingReader } from './ring-reader.ts';
+import { saveSnapshot } from './snapshot-saver.ts';
 import { makeWaitForChange } from './wait.ts';
 
 const kFileNumbers: Record<FileKind, number> = { kernel: 0, initrd: 1, firmware: 2, dtb: 3, disk: 4 };
@@ -48,10 +51,16 @@ export class IoMachine {
   private files: IncomingFile[] = [];
   private epoch = 0;
   private core: Core | null = null;
+  private memory: WebAssembly.Memory | null = null;
   private readonly input = new InputPump((error) => this.fail(error));
   private unconsumed = 0;
   private consumed: (() => void) | null = null;
   private size: { columns: number; rows: number } | null = null;
+  /** Of a restored machine that waits for its memory. */
+  private go: ((follow: boolean) => void) | null = null;
+  private flushAll: () => void = () => {};
+  /** Nothing may change the machine. */
+  private frozen = false;
 
   constructor(post: Post) {
     this.post = post;
@@ -64,6 +73,20 @@ export class IoMachine {
         break;
       case 'create':
         this.create(message.module, message.configuration).catch((error) => this.fail(error));
+        break;
+      case 'restore':
+        this.restore(message.module, message.configuration, message.snapshots, message.lazy).catch((error) => this.fail(error));
+        break;
+      case 'go':
+        this.guarded(() => this.go?.(message.follow));
+        break;
+      case 'pause':
+        this.core?.exports.hw_stop_clock();
+        break;
+      case 'freeze':
+      case 'thaw':
+      case 'save':
+        this.answer(message).catch((error) => this.fail(error));
         break;
       case 'input':
         this.input.push(message.bytes);
@@ -89,36 +112,74 @@ export class IoMachine {
 
   private async create(module: WebAssembly.Module, configuration: MachineConfiguration): Promise<void> {
     const sizes = await Promise.all(this.files.map((file) => file.size));
+    const core = this.makeCore(module, configuration, sizes);
+    this.announce(core, configuration.harts, '');
+    await this.placeFiles(core, sizes);
+    if (core.exports.hw_machine_start() !== 0) throw this.coreFailure(core, 'bad-file');
+    this.begin(core);
+  }
+
+  private async restore(
+    module: WebAssembly.Module, configuration: MachineConfiguration, { heads, diskBytes, follow }: RestoredHeads, lazy: boolean,
+  ): Promise<void> {
+    const core = this.makeCore(module, configuration, [diskBytes, ...heads.map((head) => 2 * head.length)]);
+    const { exports, bytes } = core;
+    for (const head of heads) {
+      const at = this.allocate(core, head.length, 'the snapshot');
+      bytes.set(head, at);
+      const taken = exports.hw_restore_head(at, head.length);
+      exports.hw_release(at);
+      if (taken !== 0) throw this.coreFailure(core, 'bad-snapshot');
+    }
+    if (exports.hw_restore_start(lazy ? 1 : 0) !== 0) throw this.coreFailure(core, 'bad-snapshot');
+    this.announce(core, configuration.harts, sharedText(bytes, exports.hw_restore_notes_at() >>> 0, exports.hw_restore_notes() >>> 0));
+    this.go = (followNow) => {
+      this.go = null;
+      exports.hw_thaw(followNow ? 1 : 0);
+      this.begin(core);
+    };
+    if (lazy) this.go(follow);
+  }
+
+  /** The memory, the core in it, and a machine without files. */
+  private makeCore(module: WebAssembly.Module, configuration: MachineConfiguration, sizes: number[]): Core {
     const memory = makeMemory(memoryPages(configuration, sizes));
     const core = instantiateCore({
       module, memory, epoch: this.epoch, stack: null,
       log: (level, text) => this.post({ type: 'log', level, text }),
     });
-    const { exports, bytes } = core;
-
+    this.memory = memory;
     const json = new TextEncoder().encode(JSON.stringify(configuration));
     const jsonAt = this.allocate(core, json.length, 'the configuration');
-    bytes.set(json, jsonAt);
-    const created = exports.hw_machine_create(jsonAt, json.length);
-    exports.hw_release(jsonAt);
+    core.bytes.set(json, jsonAt);
+    const created = core.exports.hw_machine_create(jsonAt, json.length);
+    core.exports.hw_release(jsonAt);
     if (created !== 0) throw this.coreFailure(core, 'core-failed');
-    const inputAt = this.allocate(core, kInputChunk, 'console input');
+    return core;
+  }
 
-    const shared = exports.hw_shared() >>> 0;
+  private announce({ exports }: Core, harts: number, notes: string): void {
+    if (this.memory === null) return;
     const stack = (number: number): WorkerStack =>
       ({ number, low: exports.hw_stack_low(number) >>> 0, size: exports.hw_stack_size() >>> 0 });
     this.post({
-      type: 'created', memory, shared, ram: exports.hw_ram() >>> 0,
-      hartStacks: Array.from({ length: configuration.harts }, (_, hart) => stack(hart + 1)),
-      clockStack: stack(configuration.harts + 1),
-      compilerStack: stack(configuration.harts + 2),
+      type: 'created', memory: this.memory, shared: exports.hw_shared() >>> 0, ram: exports.hw_ram() >>> 0, notes,
+      hartStacks: Array.from({ length: harts }, (_, hart) => stack(hart + 1)),
+      clockStack: stack(harts + 1),
+      compilerStack: stack(harts + 2),
+      pagerStack: stack(harts + 3),
     });
+  }
 
-    await this.placeFiles(core, sizes);
-    if (exports.hw_machine_start() !== 0) throw this.coreFailure(core, 'bad-file');
+  /** The machine is ready to run: connects its console and its end. */
+  private begin(core: Core): void {
+    const { exports, bytes } = core;
+    const { buffer } = bytes;
+    const shared = exports.hw_shared() >>> 0;
+    const inputAt = this.allocate(core, kInputChunk, 'console input');
     this.core = core;
     this.resize();
-    const words = new Int32Array(memory.buffer);
+    const words = new Int32Array(buffer);
     this.input.connect({
       offer: (chunk) => {
         bytes.set(chunk, inputAt);
@@ -127,13 +188,50 @@ export class IoMachine {
       words, room: (shared + MachineShared_console_room) / 4, wait: this.wait,
     });
     const rings = [
-      { from: 'console', ring: new RingReader(memory.buffer, shared + MachineShared_console_output) },
-      { from: 'serial', ring: new RingReader(memory.buffer, shared + MachineShared_serial_output) },
+      { from: 'console', ring: new RingReader(buffer, shared + MachineShared_console_output) },
+      { from: 'serial', ring: new RingReader(buffer, shared + MachineShared_serial_output) },
     ] as const;
+    this.flushAll = () => {
+      for (const { from, ring } of rings) while (this.flush(from, ring));
+    };
     const failed = (error: unknown): void => this.fail(error);
     for (const { from, ring } of rings) this.pumpOutput(core, from, ring).catch(failed);
-    this.watchPower(words, shared, rings).catch(failed);
+    this.watchPower(words, shared).catch(failed);
     this.post({ type: 'started' });
+  }
+
+  private async answer(question: Extract<ToIo, { id: number }>): Promise<void> {
+    const { core } = this;
+    const { id } = question;
+    if (core === null) return;
+    switch (question.type) {
+      case 'freeze':
+        core.exports.hw_freeze();
+        this.frozen = true;
+        this.input.hold();
+        this.flushAll();
+        this.post({ type: 'answer', id });
+        break;
+      case 'thaw':
+        core.exports.hw_resume_clock();
+        core.exports.hw_thaw(question.follow ? 1 : 0);
+        this.frozen = false;
+        core.exports.hw_console_drained(); // the freeze made room that the pump does not know of
+        this.resize();
+        this.input.release();
+        this.post({ type: 'answer', id });
+        break;
+      case 'save':
+        try {
+          const blob = await saveSnapshot(core, question, () => this.post({ type: 'copied', id }));
+          this.post({ type: 'answer', id, blob });
+        } catch (error) {
+          // The machine is as it was; only the snapshot is none.
+          if (!(error instanceof MachineFailure)) throw error;
+          this.post({ type: 'answer', id, error: { code: error.code, message: error.message } });
+        }
+        break;
+    }
   }
 
   private allocate(core: Core, size: number, purpose: string): number {
@@ -157,12 +255,12 @@ export class IoMachine {
     this.files = [];
   }
 
-  private coreFailure({ exports, bytes }: Core, code: ErrorCode): MachineFailure {
-    return new MachineFailure(code, sharedText(bytes, exports.hw_error_ptr() >>> 0, exports.hw_error_len() >>> 0));
+  private coreFailure(core: Core, code: ErrorCode): MachineFailure {
+    return new MachineFailure(code, coreError(core));
   }
 
   private resize(): void {
-    if (this.size !== null) this.core?.exports.hw_console_resize(this.size.columns, this.size.rows);
+    if (this.size !== null && !this.frozen) this.core?.exports.hw_console_resize(this.size.columns, this.size.rows);
   }
 
   /** Posts what lies in the ring; true when there was something. */
@@ -191,9 +289,7 @@ export class IoMachine {
     }
   }
 
-  private async watchPower(
-    words: Int32Array, shared: number, rings: readonly { from: 'console' | 'serial'; ring: RingReader }[],
-  ): Promise<void> {
+  private async watchPower(words: Int32Array, shared: number): Promise<void> {
     const at = (offset: number): number => Atomics.load(words, (shared + offset) / 4);
     for (;;) {
       const event = at(MachineShared_event);
@@ -203,7 +299,7 @@ export class IoMachine {
       }
       const power = at(MachineShared_power);
       if (power !== kPowerOn) {
-        for (const { from, ring } of rings) while (this.flush(from, ring));
+        this.flushAll();
         this.post({ type: 'ended', power, exitCode: at(MachineShared_exit_code) });
         return;
       }

@@ -11,6 +11,9 @@
 /** In the order of the core's numbers for hw_machine_file. */
 export type FileKind = 'kernel' | 'initrd' | 'firmware' | 'dtb' | 'disk';
 
+/** What progress is reported of. */
+export type ProgressKind = FileKind | 'snapshot';
+
 export type FileSource =
   /** `size`: bytes after decoding, where the page knows them (it saves waiting for the header). */
   | { url: string; size?: number }
@@ -45,6 +48,8 @@ export type ErrorCode =
   | 'bad-file'
   | 'core-failed'
   | 'worker-crashed'
+  | 'not-loaded'
+  | 'bad-snapshot'
   | 'timeout'
   | 'ended';
 
@@ -65,13 +70,42 @@ export interface WorkerStack {
 export type ToIo =
   | { type: 'load'; files: NamedFile[]; epoch: number }
   | { type: 'create'; module: WebAssembly.Module; configuration: MachineConfiguration }
+  | { type: 'restore'; module: WebAssembly.Module; configuration: MachineConfiguration; snapshots: RestoredHeads; lazy: boolean }
+  /** All of a restored machine's memory is here. */
+  | { type: 'go'; follow: boolean }
+  /** The clock is to return; the harts have their stop bits. */
+  | { type: 'pause' }
+  /** Questions, each answered by `answer` with its number. All output from before a freeze is posted before its answer. */
+  | { type: 'freeze'; id: number }
+  | { type: 'thaw'; id: number; follow: boolean }
+  | ({ type: 'save'; id: number } & SaveOptions)
   | { type: 'input'; bytes: Uint8Array }
   | { type: 'resize'; columns: number; rows: number }
   /** The page has taken `bytes` of output off our hands. */
   | { type: 'consumed'; bytes: number };
 
+/** The heads of snapshots: a full one, and increments to each other. */
+export interface RestoredHeads {
+  heads: Uint8Array[];
+  /** What all disks take together. */
+  diskBytes: number;
+  /** `follow` of `thaw`, when the machine begins to run. */
+  follow: boolean;
+}
+
+export interface SaveOptions {
+  /** The page's, for SnapshotHead::notes. */
+  notes: string;
+  /** Only what was written since the last snapshot. */
+  increment: boolean;
+  /** Pages of RAM that come first. */
+  order?: number[];
+  /** 1 to 256. */
+  chunkPages?: number;
+}
+
 export type FromIo =
-  | { type: 'progress'; kind: FileKind; loaded: number; total: number | null }
+  | { type: 'progress'; kind: ProgressKind; loaded: number; total: number | null }
   | {
       type: 'created';
       memory: WebAssembly.Memory;
@@ -82,8 +116,14 @@ export type FromIo =
       hartStacks: WorkerStack[];
       clockStack: WorkerStack;
       compilerStack: WorkerStack;
+      pagerStack: WorkerStack;
+      /** Of a restored machine: SnapshotHead::notes. */
+      notes: string;
     }
   | { type: 'started' }
+  /** `save`: the machine may run again; the rest of the work does not need it. */
+  | { type: 'copied'; id: number }
+  | { type: 'answer'; id: number; blob?: Blob; error?: ErrorReport }
   | { type: 'output'; from: 'console' | 'serial'; bytes: Uint8Array }
   | { type: 'log'; level: number; text: string }
   /** The machine ended by itself; all of its output was posted before. `power` is a PowerState. */
@@ -106,6 +146,8 @@ export type HartStart = WorkerStart & { hart: number; translations: MessagePort 
 export type ToHart =
   | HartStart
   | { type: 'run' }
+  /** To a hart that is stopped: execute so many instructions. */
+  | { type: 'step'; count: number }
   /** Mail: counted in HartShared.mail_posted, announced by kAttentionMail. */
   | { type: 'ping'; id: number };
 
@@ -113,6 +155,7 @@ export type FromHart =
   | { type: 'ready' }
   | { type: 'pong'; id: number }
   | { type: 'stopped' }
+  | { type: 'stepped'; count: number }
   | { type: 'ended' }
   | { type: 'log'; level: number; text: string }
   | { type: 'error'; error: ErrorReport };
@@ -133,3 +176,18 @@ export type ToTranslations =
   | { type: 'module'; id: number; slot: number; count: number; module: WebAssembly.Module }
   /** Sets `count` slots of the function table from `slot` on to null. */
   | { type: 'drop'; id: number; slot: number; count: number };
+
+/** `record`: nothing is brought that nobody waits for, and `report` is answered with what was waited for, in order. */
+export type ToPager =
+  | { type: 'open'; sources: FileSource[] }
+  | (WorkerStart & { lazy: boolean; record: boolean })
+  | { type: 'report' };
+
+export type FromPager =
+  /** `configuration`: the last one's, as it is in JSON; `diskBytes`: what its disks take together. */
+  | { type: 'heads'; heads: Uint8Array[]; configuration: unknown; diskBytes: number }
+  | { type: 'progress'; loaded: number; total: number }
+  | { type: 'loaded' }
+  /** The first pages of the chunks that were waited for. */
+  | { type: 'order'; pages: number[] }
+  | Extract<FromHart, { type: 'log' | 'error' }>;

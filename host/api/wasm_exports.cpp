@@ -4,7 +4,8 @@
 // memory, so it is the one process-wide object here; everything below this file gets it passed.
 //
 // Who calls what: hw_hart_run, hw_module_installed and hw_module_dropped a hart's worker; hw_clock_run the clock's; the
-// rest of the compiler's block the compiler's; all else the io worker.
+// rest of the compiler's block the compiler's; hw_restore_place and what chunks are the snapshot's; all else the io
+// worker.
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -15,6 +16,8 @@
 #include "devices/virtio/block_backend.h"
 #include "machine/config.h"
 #include "machine/machine.h"
+#include "machine/snapshot_loader.h"
+#include "machine/snapshot_writer.h"
 
 #define HW_EXPORT(name) extern "C" __attribute__((export_name(#name)))
 #define HW_IMPORT(name) extern "C" __attribute__((import_module("host"), import_name(#name)))
@@ -108,6 +111,11 @@ struct Embedding {
   std::unique_ptr<Machine> machine;
   Buffer files[4];
   std::string error;
+  std::optional<SnapshotWriter> writer;
+  std::vector<u8> head;                // the snapshot's that was last made
+  std::span<const u8> chunk;           // of hw_snapshot_chunk
+  std::vector<SnapshotHead> restored;  // a full one, then increments
+  std::vector<std::unique_ptr<SnapshotLoader>> loaders;
 };
 Embedding embedding;
 
@@ -272,8 +280,117 @@ HW_EXPORT(hw_compiler_passes) void hw_compiler_passes(u32 passes) { compiler_tie
 // How many bytes of emitted code are kept. For tests.
 HW_EXPORT(hw_compiler_budget) void hw_compiler_budget(u32 bytes) { compiler_tier()->registry().set_budget(bytes); }
 
-// A pause: hw_hart_run returns "stopped" and hw_clock_run returns; after hw_resume_all both are to be called again.
-HW_EXPORT(hw_stop_all) void hw_stop_all() { embedding.machine->stop_all(); }
-HW_EXPORT(hw_resume_all) void hw_resume_all() { embedding.machine->resume_all(); }
+// A pause: whoever set kAttentionStop of the harts has the clock return too, and calls it again behind hw_resume_clock.
+HW_EXPORT(hw_stop_clock) void hw_stop_clock() { embedding.machine->stop_clock(); }
+HW_EXPORT(hw_resume_clock) void hw_resume_clock() { embedding.machine->resume_clock(); }
+// Time stands still between these, while all harts are out of hw_hart_run and the clock out of hw_clock_run.
+HW_EXPORT(hw_freeze) void hw_freeze() { embedding.machine->freeze(); }
+HW_EXPORT(hw_thaw) void hw_thaw(u32 follow) { embedding.machine->thaw(follow != 0); }
+// On the hart's worker, while the hart is stopped: Hart::step.
+HW_EXPORT(hw_hart_step) u32 hw_hart_step(u32 hart, u32 count) {
+  return static_cast<u32>(embedding.machine->hart(hart).step(count));
+}
+
+// Saving, on the io worker, between hw_freeze and hw_thaw: machine/snapshot_writer.h. `parent`: 16 bytes, or null;
+// `order`: numbers of pages. Returns the number of chunks, or -1.
+HW_EXPORT(hw_snapshot_begin)
+int hw_snapshot_begin(const char* notes, u32 notes_length, const u8* parent, const u32* order, u32 order_length,
+                      u32 chunk_pages) {
+  SnapshotOptions options;
+  options.notes.assign(notes, notes_length);
+  if (parent != nullptr) std::memcpy(options.parent.data(), parent, options.parent.size());
+  options.order.assign(order, order + order_length);
+  if (chunk_pages != 0) options.chunk_pages = chunk_pages;
+  embedding.writer.emplace(*embedding.machine);
+  const Status begun = embedding.writer->begin(options);
+  return begun ? static_cast<int>(embedding.writer->chunk_count()) : fail(begun.message());
+}
+// The bytes to pack, at hw_snapshot_chunk_at; 0: nothing to pack for this chunk; -1: an error.
+HW_EXPORT(hw_snapshot_chunk) int hw_snapshot_chunk(u32 index) {
+  const auto bytes = embedding.writer->chunk(index);
+  if (!bytes) return fail(bytes.message());
+  embedding.chunk = *bytes;
+  return static_cast<int>(bytes->size());
+}
+HW_EXPORT(hw_snapshot_chunk_at) const u8* hw_snapshot_chunk_at() { return embedding.chunk.data(); }
+// This and the next may be called when the machine runs again.
+HW_EXPORT(hw_snapshot_packed) void hw_snapshot_packed(u32 index, u32 bytes) { embedding.writer->packed(index, bytes); }
+// The head of the file, at hw_snapshot_head_at; its length.
+HW_EXPORT(hw_snapshot_head) u32 hw_snapshot_head() {
+  embedding.head = embedding.writer->head();
+  return static_cast<u32>(embedding.head.size());
+}
+HW_EXPORT(hw_snapshot_head_at) const u8* hw_snapshot_head_at() { return embedding.head.data(); }
+// 16 bytes: the snapshot that the machine was last saved as or restored from; zeroes: none.
+HW_EXPORT(hw_last_snapshot) const u8* hw_last_snapshot() { return embedding.machine->last_snapshot().data(); }
+
+// Restoring, instead of hw_machine_file and hw_machine_start: hw_restore_head for each snapshot, the full one first, on
+// the io worker. Then one other worker places chunks (all of a snapshot before the next one's).
+HW_EXPORT(hw_restore_head) int hw_restore_head(const u8* bytes, u32 length) {
+  auto head = SnapshotHead::parse({bytes, length});
+  if (!head) return fail(head.message());
+  std::vector<SnapshotHead>& heads = embedding.restored;
+  if (heads.empty() ? head->is_increment() : head->parent != heads.back().id)
+    return fail(heads.empty() ? "an increment needs the snapshot that it is one to, before it"
+                              : "this increment is not one to the snapshot before it");
+  if (!heads.empty() && (head->ram_bytes != heads[0].ram_bytes || head->disk_bytes != heads[0].disk_bytes))
+    return fail("the increments are not of one machine");
+  heads.push_back(std::move(*head));
+  return 0;
+}
+// `expect`: the machine may run before its chunks are placed; for a single snapshot. The disks' bytes are not expected:
+// their chunks have to be placed before.
+HW_EXPORT(hw_restore_start) int hw_restore_start(u32 expect) {
+  Machine& machine = *embedding.machine;
+  const SnapshotHead& last = embedding.restored.back();
+  for (size_t i = 0; i < last.disk_bytes.size(); i++) {
+    const auto& disks = machine.config().disks;
+    const u32 size = static_cast<u32>(last.disk_bytes[i]);
+    auto* const data = static_cast<u8*>(std::calloc(size, 1));
+    if (data == nullptr && size != 0) return fail("there is no room for the disk");
+    const bool read_only = i < disks.size() && disks[i].read_only;
+    const Status added = machine.add_disk(std::make_unique<MemoryBackend>(std::span<u8>(data, size), read_only));
+    if (!added) return fail(added.message());
+  }
+  const Status restored = machine.restore(last.state);
+  if (!restored) return fail(restored.message());
+  for (const SnapshotHead& head : embedding.restored)
+    embedding.loaders.push_back(std::make_unique<SnapshotLoader>(machine, head));
+  if (expect != 0) embedding.loaders[0]->expect();
+  machine.note_snapshot(last.id);
+  return 0;
+}
+HW_EXPORT(hw_restore_notes_at) const char* hw_restore_notes_at() { return embedding.restored.back().notes.data(); }
+HW_EXPORT(hw_restore_notes) u32 hw_restore_notes() { return static_cast<u32>(embedding.restored.back().notes.size()); }
+HW_EXPORT(hw_restore_chunks) u32 hw_restore_chunks(u32 snapshot) {
+  return static_cast<u32>(embedding.restored[snapshot].chunks.size());
+}
+// Where the chunk lies in the file, how many bytes it has there, and how many unpacked; whether it is of a disk.
+HW_EXPORT(hw_restore_offset) double hw_restore_offset(u32 snapshot, u32 chunk) {
+  return static_cast<double>(embedding.restored[snapshot].chunks[chunk].offset);
+}
+HW_EXPORT(hw_restore_packed) u32 hw_restore_packed(u32 snapshot, u32 chunk) {
+  return embedding.restored[snapshot].chunks[chunk].packed_bytes;
+}
+HW_EXPORT(hw_restore_unpacked) u32 hw_restore_unpacked(u32 snapshot, u32 chunk) {
+  const SnapshotChunk& found = embedding.restored[snapshot].chunks[chunk];
+  return found.packed_bytes == 0 ? 0 : static_cast<u32>(found.pages() * kPageBytes);
+}
+HW_EXPORT(hw_restore_of_disk) u32 hw_restore_of_disk(u32 snapshot, u32 chunk) {
+  return embedding.restored[snapshot].chunks[chunk].region != SnapshotChunk::kRam;
+}
+HW_EXPORT(hw_restore_first_page) u32 hw_restore_first_page(u32 snapshot, u32 chunk) {
+  return embedding.restored[snapshot].chunks[chunk].runs[0].first;
+}
+HW_EXPORT(hw_restore_file_bytes) double hw_restore_file_bytes(u32 snapshot) {
+  return static_cast<double>(embedding.restored[snapshot].file_bytes);
+}
+HW_EXPORT(hw_restore_place) int hw_restore_place(u32 snapshot, u32 chunk, const u8* bytes, u32 length) {
+  const Status placed = embedding.loaders[snapshot]->place(chunk, {bytes, length});
+  return placed ? 0 : fail(placed.message());
+}
+// A chunk of the expected snapshot that a hart or device waits for, plus 1; 0: none. The word counts, and is notified.
+HW_EXPORT(hw_restore_wanted) u32 hw_restore_wanted() { return embedding.loaders[0]->wanted(); }
+HW_EXPORT(hw_restore_wanted_word) Atomic<u32>* hw_restore_wanted_word() { return &embedding.loaders[0]->wanted_word(); }
 
 }  // namespace hartwood

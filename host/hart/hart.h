@@ -60,6 +60,10 @@ class Hart final : public FenceTarget {
   // WFI and while the hart is stopped by HSM. On return the hart is parked.
   Exit run(u64 budget);
 
+  // Executes exactly `count` instructions (trapping ones count) although kAttentionStop is set, for debuggers: a WFI is
+  // one that ends at once. Returns how many were executed: fewer if the hart is stopped by HSM, or the machine ends.
+  u64 step(u64 count);
+
   HartState& state() { return state_; }
   const HartState& state() const { return state_; }
   const HartOptions& options() const { return options_; }
@@ -286,10 +290,12 @@ class Hart final : public FenceTarget {
   u64 mip_ = 0;
   u64 end_ = 0;  // state_.retired once the slice's budget is used up without traps
   u64 traps_ = 0;
-  bool leave_ = false;    // the fast loop must return
-  bool refetch_ = false;  // code pages may map elsewhere: the fast loop must look for its page again
-  bool waiting_ = false;  // in WFI
-  bool jumped_ = false;   // firmware set pc
+  bool leave_ = false;     // the fast loop must return
+  bool refetch_ = false;   // code pages may map elsewhere: the fast loop must look for its page again
+  bool waiting_ = false;   // in WFI
+  bool stepping_ = false;  // in step()
+  u64 executed_ = 0;       // instructions, those that trapped included
+  bool jumped_ = false;    // firmware set pc
 
   // The offset in RAM of an access of kSize bytes, and whether the table has it; see tlb.h.
   template <unsigned kSize>

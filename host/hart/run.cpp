@@ -277,7 +277,7 @@ bool Hart::handle_attention(Exit& exit) {
     exit = Exit::power;
     return true;
   }
-  if (seen & kAttentionStop) {
+  if ((seen & kAttentionStop) && !stepping_) {
     exit = Exit::stopped;
     return true;
   }
@@ -315,12 +315,14 @@ Hart::Exit Hart::run(u64 budget) {
     if (parts_.virtual_time != nullptr) refresh_timers();
     const u32 hsm = shared_.hsm_state.load();
     if (hsm != kHsmStarted && hsm != kHsmSuspended) {
-      if (left == 0) return park_and_return(Exit::budget);
+      if (left == 0 || stepping_) return park_and_return(Exit::budget);
       // An interrupt leaves it stopped, but the end of the machine is announced like one.
       parts_.attention.sleep(options_.id, *this, kWakeAlways | kAttentionStart | kAttentionInterrupt, -1);
       continue;
     }
+    if (stepping_) waiting_ = false;
     if (waiting_ || hsm == kHsmSuspended) {
+      if (stepping_ && (mip_ & state_.mie) == 0) return park_and_return(Exit::budget);
       if ((mip_ & state_.mie) == 0) {
         if (left == 0) return park_and_return(Exit::budget);
         if (!wait_for_interrupt()) return park_and_return(Exit::mail);
@@ -352,9 +354,23 @@ Hart::Exit Hart::run(u64 budget) {
       interpret(steps);
     }
     // Instructions that trapped used up budget too; interrupts, taken above, did not.
-    left -= (state_.retired - retired_before) + (traps_ - traps_before);
+    const u64 done = (state_.retired - retired_before) + (traps_ - traps_before);
+    left -= done;
+    executed_ += done;
     publish_retired();
   }
+}
+
+u64 Hart::step(u64 count) {
+  const u64 before = executed_;
+  stepping_ = true;
+  while (executed_ - before < count) {
+    const u64 last = executed_;
+    const Exit exit = run(count - (last - before));
+    if (exit == Exit::power || (exit == Exit::budget && executed_ == last)) break;
+  }
+  stepping_ = false;
+  return executed_ - before;
 }
 
 }  // namespace hartwood

@@ -355,7 +355,7 @@ void Machine::stop_all() {
 }
 void Machine::resume_all() {
   // Deadlines that passed meanwhile are found by the harts and by run_clock() when they start.
-  clock_stop_.store(0);
+  resume_clock();
   for (u32 i = 0; i < config_.harts; i++) attention_.take(i, kAttentionStop);
 }
 

@@ -64,6 +64,8 @@ class Machine {
   // Sets timer bits when deadlines pass and fires the alarm, until the machine ends or stop_clock() or stop_all().
   void run_clock();
   void stop_clock();
+  // run_clock() has returned and may be called again.
+  void resume_clock() { clock_stop_.store(0); }
 
   // Console. Input returns the number of bytes taken.
   u32 console_input(std::span<const u8> bytes);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "base/bits.h"
 #include "base/check.h"
@@ -89,17 +90,17 @@ std::vector<u8> SnapshotHead::write() {
   out.put(kSnapshotVersion);
   out.put(u32{0});  // the head's length and checksum, below
   out.put(u32{0});
-  out.put(u32{0});
+  out.put(static_cast<u32>(config.size()));
+  out.put(std::accumulate(disk_bytes.begin(), disk_bytes.end(), u64{0}));
+  out.put_text(config);
   out.put_bytes(id);
   out.put_bytes(parent);
   out.put(ram_bytes);
   out.put(static_cast<u32>(disk_bytes.size()));
   for (u64 bytes : disk_bytes) out.put(bytes);
-  out.put(static_cast<u32>(config.size()));
   out.put(static_cast<u32>(notes.size()));
   out.put(static_cast<u32>(state.size()));
   out.put(static_cast<u32>(chunks.size()));
-  out.put_text(config);
   out.put_text(notes);
   out.put_bytes(state);
   for (const SnapshotChunk& chunk : chunks) {
@@ -114,7 +115,7 @@ std::vector<u8> SnapshotHead::write() {
   }
   HW_CHECK(out.bytes.size() <= kSnapshotMaxHeadBytes, "head of a snapshot");
   const u32 size = static_cast<u32>(out.bytes.size());
-  store_le(out.bytes.data() + sizeof kMagic + sizeof(u32), size);
+  store_le(out.bytes.data() + kSnapshotHeadBytesAt, size);
   store_le(out.bytes.data() + kChecksumAt, crc32(std::span(out.bytes).subspan(kChecked)));
   file_bytes = size;
   for (SnapshotChunk& chunk : chunks) {
@@ -147,6 +148,7 @@ Result<SnapshotHead> SnapshotHead::parse(std::span<const u8> bytes) {
   const auto impossible = [] { return errorf("%sits head contradicts itself", kDamaged); };
   In in(bytes.subspan(kSnapshotPrefixBytes));
   SnapshotHead head;
+  head.config = in.text(load_le<u32>(bytes.data() + kSnapshotConfigBytesAt));
   for (u8& byte : head.id) byte = in.get<u8>();
   for (u8& byte : head.parent) byte = in.get<u8>();
   head.ram_bytes = in.get<u64>();
@@ -157,9 +159,10 @@ Result<SnapshotHead> SnapshotHead::parse(std::span<const u8> bytes) {
     head.disk_bytes.push_back(in.get<u64>());
     if (head.disk_bytes.back() > kMostBytes) return impossible();
   }
-  const u32 config_bytes = in.get<u32>(), notes_bytes = in.get<u32>(), state_bytes = in.get<u32>();
+  const u64 together = std::accumulate(head.disk_bytes.begin(), head.disk_bytes.end(), u64{0});
+  if (together != load_le<u64>(bytes.data() + kSnapshotDiskBytesAt)) return impossible();
+  const u32 notes_bytes = in.get<u32>(), state_bytes = in.get<u32>();
   const u32 chunk_count = in.get<u32>();
-  head.config = in.text(config_bytes);
   head.notes = in.text(notes_bytes);
   const std::span<const u8> state = in.take(state_bytes);
   head.state.assign(state.begin(), state.end());

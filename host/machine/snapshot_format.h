@@ -18,7 +18,12 @@
 namespace hartwood {
 
 inline constexpr u32 kSnapshotVersion = 1;
-inline constexpr size_t kSnapshotPrefixBytes = 24;  // what snapshot_head_bytes() needs
+// The head's beginning, by which an embedder makes room: offsets of its numbers, and its length. The configuration's
+// text follows it at once.
+inline constexpr size_t kSnapshotHeadBytesAt = 12;    // u32: of the whole head
+inline constexpr size_t kSnapshotConfigBytesAt = 20;  // u32
+inline constexpr size_t kSnapshotDiskBytesAt = 24;    // u64: of all disks together
+inline constexpr size_t kSnapshotPrefixBytes = 32;
 inline constexpr size_t kSnapshotMaxHeadBytes = size_t{64} << 20;
 inline constexpr u32 kSnapshotMaxChunkPages = 256;  // 1 MiB
 inline constexpr u32 kSnapshotMaxDisks = 4;

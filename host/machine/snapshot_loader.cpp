@@ -35,14 +35,16 @@ void SnapshotLoader::expect() {
 void SnapshotLoader::want(u64 page) {
   const u32 chunk = chunk_of_[page];
   // First what, then the count: who reads the count and then looks finds it.
-  if (wanted_[chunk].exchange(1) != 0) return;
+  u32 seen = kNobody;
+  if (!wanted_[chunk].compare_exchange(seen, kSomebody)) return;
   wanted_word_.fetch_add(1);
   wanted_word_.notify();
 }
 
 u32 SnapshotLoader::wanted() {
   for (u32 index = 0; index < head_.chunks.size(); index++) {
-    if (!placed_[index] && wanted_[index].load() != 0) return index + 1;
+    u32 seen = wanted_[index].load();
+    if (seen == kSomebody && wanted_[index].compare_exchange(seen, kTold) && !placed_[index]) return index + 1;
   }
   return 0;
 }

@@ -27,7 +27,7 @@ class SnapshotLoader final : public PageSource {
   bool placed(u32 index) const { return placed_[index]; }
   bool complete() const { return left_ == 0; }
 
-  // A chunk that somebody waits for and that is not here, as its index plus 1; 0: none. Of the one that calls place().
+  // A chunk that somebody waits for, as its index plus 1; 0: none. Tells of each once. For the one that calls place().
   u32 wanted();
   // Counted, and notified, whenever a chunk is wanted.
   Atomic<u32>& wanted_word() { return wanted_word_; }
@@ -42,8 +42,9 @@ class SnapshotLoader final : public PageSource {
   u32 left_;
   bool expecting_ = false;
   static constexpr u32 kNone = ~u32{0};
-  std::vector<u32> chunk_of_;              // by page of RAM
-  std::unique_ptr<Atomic<u32>[]> wanted_;  // by chunk: 1 once somebody has waited for it
+  std::vector<u32> chunk_of_;  // by page of RAM
+  enum : u32 { kNobody, kSomebody, kTold };
+  std::unique_ptr<Atomic<u32>[]> wanted_;  // by chunk: whether somebody has waited for it
   Atomic<u32> wanted_word_{0};
 };
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdio>
 
+#include "machine/snapshot_format.h"
 #include "memory/guest_memory.h"
 #include "shm/hart_shared.h"
 #include "shm/ring.h"
@@ -35,6 +36,13 @@ int main() {
   CONSTANT(kMaxHarts);
   CONSTANT(kMaxInitiators);
   CONSTANT(kRamBase);
+
+  std::puts("\n// Snapshots");
+  CONSTANT(kSnapshotHeadBytesAt);
+  CONSTANT(kSnapshotConfigBytesAt);
+  CONSTANT(kSnapshotDiskBytesAt);
+  CONSTANT(kSnapshotPrefixBytes);
+  CONSTANT(kSnapshotMaxHeadBytes);
 
   std::puts("\n// Attention bits");
   CONSTANT(kAttentionInterrupt);

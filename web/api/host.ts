@@ -2,7 +2,7 @@
 // What Machine needs of its surroundings, so that the same class runs in a page and in Node.
 import type { DefaultFiles } from './options.ts';
 
-export type WorkerKind = 'io' | 'hart' | 'clock' | 'compiler';
+export type WorkerKind = 'io' | 'hart' | 'clock' | 'compiler' | 'pager';
 
 export interface WorkerHandle<In, Out> {
   post(message: In, transfer?: Transferable[]): void;

@@ -11,13 +11,21 @@ import {
   kAttentionStop, kPowerCrashed, kPowerExited, kPowerOff, kPowerOn, kPowerReboot, sizeof_HartShared,
   sizeof_MachineShared,
 } from '../../build/generated/layout.ts';
-import type { FromClock, FromCompiler, FromHart, FromIo, ToClock, ToCompiler, ToHart, ToIo } from '../../workers/protocol.ts';
+import type {
+  FileSource, FromClock, FromCompiler, FromHart, FromIo, FromPager, SaveOptions, ToClock, ToCompiler, ToHart, ToIo, ToPager,
+} from '../../workers/protocol.ts';
 import { makeWaitForChange } from '../../workers/wait.ts';
 import { ConsoleStream } from './console.ts';
+import { ConsoleTail, readNotes, writeNotes } from './console-tail.ts';
 import { MachineError } from './errors.ts';
 import type { MachineHost, WorkerHandle } from './host.ts';
-import { checkConsoleSize, checkRamRange, planBoot, type BootOptions, type BootPlan } from './options.ts';
+import {
+  checkConsoleSize, checkHart, checkRamRange, checkSteps, planBoot, type BootOptions, type BootPlan, type RestoreOptions,
+  type SnapshotInput, type SnapshotOptions,
+} from './options.ts';
+import { planRestore, snapshotSources } from './restore.ts';
 import { StatisticsReader, type Statistics } from './statistics.ts';
+import { Suspension } from './suspension.ts';
 import { Transcript, type WaitOptions } from './transcript.ts';
 
 export type MachineState = 'loading' | 'running' | 'paused' | 'ended' | 'failed';
@@ -72,7 +80,16 @@ export class Machine {
   /** Called when the machine fails: a worker crashed, the core found a bug of its own. */
   onerror: ((error: MachineError) => void) | null;
 
-  private readonly options: BootOptions;
+  /**
+   * Resolves when all of a restored machine's memory is here; at once for a booted one. Until then it runs and waits for what
+   * it touches; readMemory and snapshot need all of it.
+   */
+  readonly loaded: Promise<void>;
+
+  private readonly options: BootOptions | RestoreOptions;
+  private readonly suspension: Suspension;
+  private readonly followsWallClock: boolean;
+  private readonly tail = new ConsoleTail();
   private readonly transcript = new Transcript();
   private readonly epoch: number;
   private readonly io: WorkerHandle<ToIo, FromIo>;
@@ -81,6 +98,12 @@ export class Machine {
   private readonly host: MachineHost;
   private readonly hasCompiler: boolean;
   private compiler: WorkerHandle<ToCompiler, FromCompiler> | null = null;
+  private readonly pager: WorkerHandle<ToPager, FromPager> | null;
+  private readonly lazy: boolean;
+  private allHere: boolean;
+  private settleLoaded!: () => void;
+  private readonly asked = new Map<number, { resolve: (blob: Blob | undefined) => void; reject: (error: MachineError) => void }>();
+  private readonly copied = new Map<number, () => void>();
   private readonly pings = new Map<number, () => void>();
   private readonly started: Promise<void>;
   private settleStart!: { resolve: () => void; reject: (error: MachineError) => void };
@@ -93,7 +116,7 @@ export class Machine {
   private module: WebAssembly.Module | null = null;
   private readyWorkers = 0;
   private filesReady = false;
-  private nextPing = 1;
+  private nextNumber = 1;
 
   /**
    * Starts a machine; resolves when its harts run. Rejects with MachineError: 'bad-option' and 'no-shared-memory' before
@@ -107,7 +130,30 @@ export class Machine {
     return machine;
   }
 
-  private constructor(options: BootOptions, plan: BootPlan, host: MachineHost) {
+  /**
+   * Goes on with a machine that was saved: `source` is a snapshot, or a snapshot and increments to it. Resolves when its
+   * harts run, which is long before all of its memory is here, unless `lazy` is false. Rejects as boot does, and with
+   * 'bad-snapshot' for what is damaged, newer, or no snapshot.
+   */
+  static async restore(source: SnapshotInput | readonly SnapshotInput[], options: RestoreOptions, host: MachineHost): Promise<Machine> {
+    const sources = snapshotSources(source, options, host.baseUrl);
+    host.checkSupport();
+    host.compileCore().catch(() => {}); // begins now; the constructor hears of a failure
+    const pager = host.startWorker<ToPager, FromPager>('pager', 'hartwood pager');
+    try {
+      const plan = planRestore(await openHeads(pager, sources), options);
+      const machine = new Machine(options, plan, host, pager);
+      await machine.started;
+      return machine;
+    } catch (error) {
+      pager.terminate();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: BootOptions | RestoreOptions, plan: BootPlan, host: MachineHost, pager: WorkerHandle<ToPager, FromPager> | null = null,
+  ) {
     this.options = options;
     this.host = host;
     this.hasCompiler = plan.configuration.compiler;
@@ -118,6 +164,23 @@ export class Machine {
     this.exited = new Promise((resolve) => (this.settleExit = resolve));
     this.started = new Promise((resolve, reject) => (this.settleStart = { resolve, reject }));
     this.started.catch(() => {}); // boot() hears of it
+    this.pager = pager;
+    this.lazy = plan.restore?.lazy ?? false;
+    this.allHere = pager === null;
+    this.loaded = new Promise((resolve) => (this.settleLoaded = resolve));
+    if (this.allHere) this.settleLoaded();
+    this.followsWallClock = options.clock !== 'stop';
+    this.suspension = new Suspension({
+      harts: this.harts,
+      stopHart: (hart) => this.touchHart(hart, (words) => raise(words, kAttentionStop)),
+      releaseHart: (hart) => this.touchHart(hart, (words) => void Atomics.and(words, HartShared_attention / 4, ~kAttentionStop)),
+      runHart: (hart) => this.hartWorkers[hart]?.post({ type: 'run' }),
+      stepHart: (hart, count) => this.hartWorkers[hart]?.post({ type: 'step', count }),
+      stopClock: () => this.send({ type: 'pause' }),
+      runClock: () => this.clock.post({ type: 'run' }),
+      freeze: async () => void (await this.ask((id) => ({ type: 'freeze', id }))),
+      thaw: async () => void (await this.ask((id) => ({ type: 'thaw', id, follow: this.followsWallClock }))),
+    });
     this.console = new ConsoleStream((bytes) => this.send({ type: 'input', bytes }));
     this.serial = new ConsoleStream(() => {});
 
@@ -141,7 +204,13 @@ export class Machine {
       (module) => {
         if (this.over) return;
         this.module = module;
-        this.io.post({ type: 'create', module, configuration: plan.configuration });
+        const { configuration, restore } = plan;
+        this.io.post(restore === undefined
+          ? { type: 'create', module, configuration }
+          : {
+              type: 'restore', module, configuration, lazy: this.lazy,
+              snapshots: { heads: restore.heads, diskBytes: restore.diskBytes, follow: this.followsWallClock },
+            });
       },
       (error: unknown) => this.fail(asMachineError(error)),
     );
@@ -167,19 +236,84 @@ export class Machine {
     return this.lastStatistics ?? { uptime: 0, instructions: 0, mips: 0, memory: 0, harts: [], compiler: null };
   }
 
-  /** Stops every hart until resume(). The guest's clock runs on. */
-  pause(): void {
-    if (this.current !== 'running') return;
-    this.current = 'paused';
-    this.eachHart((words) => raise(words, kAttentionStop));
+  /**
+   * Stops the machine between two instructions; resolves when it stands still. The guest's time stands still too, and what is
+   * typed waits. With `hart`: only that one, while the others and time go on.
+   */
+  async pause({ hart }: { hart?: number } = {}): Promise<void> {
+    if (hart !== undefined) checkHart(hart, this.harts);
+    this.mustRun();
+    await this.suspension.pause(hart);
+    if (!this.over && this.suspension.paused) this.current = 'paused';
   }
 
-  resume(): void {
-    if (this.current !== 'paused') return;
-    this.current = 'running';
-    this.eachHart((words) => Atomics.and(words, HartShared_attention / 4, ~kAttentionStop));
-    // One that has not looked yet runs on and takes no notice of this.
-    for (const worker of this.hartWorkers) worker.post({ type: 'run' });
+  /**
+   * The end of a pause. The guest's wall clock goes on with the host's time, or where it stood, as the option `clock` says;
+   * the time that a pause took is in no other clock of the guest.
+   */
+  async resume({ hart }: { hart?: number } = {}): Promise<void> {
+    if (hart !== undefined) checkHart(hart, this.harts);
+    this.mustRun();
+    await this.suspension.resume(hart);
+    if (!this.over && !this.suspension.paused) this.current = 'running';
+  }
+
+  /**
+   * Has a hart that is paused execute exactly `count` instructions, those that trap included. Resolves with how many it
+   * executed: fewer where the hart is offline or the machine ends. WFI is an instruction that does nothing here.
+   */
+  async step(count: number, { hart = 0 }: { hart?: number } = {}): Promise<number> {
+    checkHart(hart, this.harts);
+    checkSteps(count);
+    this.mustRun();
+    return this.suspension.step(hart, count);
+  }
+
+  /**
+   * The whole machine as a file, for Machine.restore: memory, processors, devices, disks, and what the console printed last.
+   * A machine that runs is paused while its memory is copied. `increment`: only what has changed since the machine was last
+   * saved or restored; it needs that snapshot to be restored.
+   */
+  async snapshot(options: SnapshotOptions = {}): Promise<Blob> {
+    this.mustRun();
+    await this.loaded;
+    const wasPaused = this.suspension.paused;
+    if (!wasPaused) await this.pause();
+    const notes = writeNotes(this.tail.bytes());
+    const { increment = false, order, chunkPages } = options;
+    const save: SaveOptions = {
+      notes, increment, ...(order === undefined ? {} : { order }), ...(chunkPages === undefined ? {} : { chunkPages }),
+    };
+    let number = 0;
+    const blob = this.ask((id) => {
+      number = id;
+      return { type: 'save', id, ...save };
+    });
+    const copied = new Promise<void>((resolve) => this.copied.set(number, resolve));
+    try {
+      await Promise.race([copied, blob]);
+    } finally {
+      this.copied.delete(number);
+      if (!wasPaused && !this.over) await this.resume();
+    }
+    return (await blob) as Blob;
+  }
+
+  private mustRun(): void {
+    if (this.over || this.current === 'loading') throw new MachineError('ended', 'The machine does not run.');
+  }
+
+  private ask(question: (id: number) => ToIo): Promise<Blob | undefined> {
+    const id = this.nextNumber++;
+    return new Promise((resolve, reject) => {
+      if (this.over) reject(this.goneError());
+      this.asked.set(id, { resolve, reject });
+      this.send(question(id));
+    });
+  }
+
+  private goneError(): MachineError {
+    return new MachineError('ended', 'The machine has ended.');
   }
 
   /**
@@ -191,7 +325,7 @@ export class Machine {
     if (this.running === null || worker === undefined) {
       return Promise.reject(new MachineError('ended', `There is no running hart ${hart}.`));
     }
-    const id = this.nextPing++;
+    const id = this.nextNumber++;
     const sent = performance.now();
     return new Promise((resolve) => {
       this.pings.set(id, () => resolve(performance.now() - sent));
@@ -205,8 +339,9 @@ export class Machine {
 
   /**
    * A copy of guest RAM: `length` bytes from the physical address on, of which kRamBase is the first. Harts that still run
-   * may change it while it is copied; to stop them, pause() and then ping() each of them. After the machine's end this needs
-   * the option keepMemory. Throws MachineError: 'bad-option' for bytes that are not RAM, 'ended' without memory.
+   * may change it while it is copied; pause() stops them. After the machine's end this needs the option keepMemory. Throws
+   * MachineError: 'bad-option' for bytes that are not RAM, 'ended' without memory, 'not-loaded' while a restored machine's
+   * memory is still on its way (see `loaded`).
    */
   readMemory(address: number, length: number): Uint8Array<ArrayBuffer> {
     if (this.ram === null) {
@@ -214,6 +349,7 @@ export class Machine {
         ? 'The machine has ended and its memory is gone; the option keepMemory keeps it.'
         : 'The machine has no memory yet.');
     }
+    if (!this.allHere) throw new MachineError('not-loaded', 'Not all of the machine\'s memory is here yet; await machine.loaded.');
     const offset = checkRamRange(address, length, this.ram.length);
     return this.ram.slice(offset, offset + length);
   }
@@ -248,6 +384,16 @@ export class Machine {
       case 'output':
         this.output(message.from, message.bytes);
         break;
+      case 'copied':
+        this.copied.get(message.id)?.();
+        break;
+      case 'answer': {
+        const asked = this.asked.get(message.id);
+        this.asked.delete(message.id);
+        if (message.error !== undefined) asked?.reject(MachineError.from(message.error));
+        else asked?.resolve(message.blob);
+        break;
+      }
       case 'log':
         this.options.onLog?.(message.level, message.text);
         break;
@@ -260,9 +406,15 @@ export class Machine {
     }
   }
 
-  private created({ memory, shared, ram, hartStacks, clockStack, compilerStack }: Extract<FromIo, { type: 'created' }>): void {
+  private created(message: Extract<FromIo, { type: 'created' }>): void {
+    const { memory, shared, ram, hartStacks, clockStack, compilerStack, pagerStack, notes } = message;
     const module = this.module;
     if (module === null) return;
+    const printed = readNotes(notes);
+    if (printed.length > 0) {
+      this.tail.append(printed);
+      void this.console.deliver(printed);
+    }
     const ports: MessagePort[] = [];
     this.running = { memory, shared, statistics: this.readerOf(memory, shared), ports };
     this.ram = new Uint8Array(memory.buffer, ram, this.memory * kMiB);
@@ -281,6 +433,11 @@ export class Machine {
       }
     });
     this.clock.post({ ...common, stack: clockStack });
+    if (this.pager !== null) {
+      this.pager.onMessage = (answer) => this.fromPager(answer);
+      this.pager.onError = (text) => this.crash('The pager', text);
+      this.pager.post({ ...common, stack: pagerStack, lazy: this.lazy, record: false });
+    }
     if (this.hasCompiler) {
       this.startCompiler({ ...common, stack: compilerStack, harts: compilerPorts }).catch((error: unknown) => this.fail(asMachineError(error)));
     }
@@ -308,8 +465,7 @@ export class Machine {
     const { memory, shared } = this.running;
     this.running.statistics = this.readerOf(memory, shared);
     this.current = 'running';
-    for (const worker of this.hartWorkers) worker.post({ type: 'run' });
-    this.clock.post({ type: 'run' });
+    this.suspension.begin();
     this.settleStart.resolve();
   }
 
@@ -321,9 +477,13 @@ export class Machine {
         this.pings.delete(message.id);
         break;
       case 'stopped':
-        // A resume may have overtaken the stop: then the hart must not stay out.
-        if (this.current === 'running') this.hartWorkers[hart]?.post({ type: 'run' });
+        this.suspension.hartIsOut(hart);
         break;
+      case 'stepped':
+        this.suspension.hartHasStepped(message.count);
+        break;
+      case 'ended':
+        break; // the io worker tells of the machine's end
       default:
         this.fromClock(message);
     }
@@ -334,8 +494,29 @@ export class Machine {
     if (message.type === 'ready') {
       this.readyWorkers++;
       this.maybeRun();
-    } else if (message.type !== 'ended') {
+    } else if (message.type === 'ended') {
+      this.suspension.clockIsOut();
+    } else {
       this.fromCompiler(message);
+    }
+  }
+
+  private fromPager(message: FromPager): void {
+    if (this.over) return;
+    switch (message.type) {
+      case 'progress':
+        this.options.onProgress?.({ kind: 'snapshot', loaded: message.loaded, total: message.total });
+        break;
+      case 'loaded':
+        this.allHere = true;
+        if (!this.lazy) this.send({ type: 'go', follow: this.followsWallClock });
+        this.pager?.terminate();
+        this.settleLoaded();
+        break;
+      case 'log':
+      case 'error':
+        this.fromCompiler(message);
+        break;
     }
   }
 
@@ -346,7 +527,10 @@ export class Machine {
   }
 
   private output(from: 'console' | 'serial', bytes: Uint8Array): void {
-    if (from === 'console') this.transcript.append(bytes);
+    if (from === 'console') {
+      this.transcript.append(bytes);
+      this.tail.append(bytes);
+    }
     const stream = from === 'console' ? this.console : this.serial;
     void stream.deliver(bytes).then(() => this.send({ type: 'consumed', bytes: bytes.length }));
   }
@@ -409,7 +593,8 @@ export class Machine {
         Atomics.notify(words, offset / 4);
       }
     }
-    for (const worker of [this.io, ...this.hartWorkers, this.clock, ...(this.compiler === null ? [] : [this.compiler])]) {
+    const others = [this.compiler, this.pager].filter((worker) => worker !== null);
+    for (const worker of [this.io, ...this.hartWorkers, this.clock, ...others]) {
       worker.onMessage = () => {};
       worker.onError = () => {};
       worker.terminate();
@@ -417,7 +602,24 @@ export class Machine {
     this.running = null;
     this.module = null;
     this.pings.clear();
+    for (const { reject } of this.asked.values()) reject(this.goneError());
+    this.asked.clear();
+    this.suspension.end(this.goneError());
   }
+}
+
+/** The heads of snapshots, by a pager that keeps the rest for itself. */
+function openHeads(
+  pager: WorkerHandle<ToPager, FromPager>, sources: FileSource[],
+): Promise<Extract<FromPager, { type: 'heads' }>> {
+  return new Promise((resolve, reject) => {
+    pager.onMessage = (message) => {
+      if (message.type === 'heads') resolve(message);
+      if (message.type === 'error') reject(MachineError.from(message.error));
+    };
+    pager.onError = (message) => reject(new MachineError('worker-crashed', `The pager failed: ${message}.`));
+    pager.post({ type: 'open', sources });
+  });
 }
 
 /** Sets bits of a hart's attention word and wakes it. */

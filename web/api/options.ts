@@ -2,21 +2,70 @@
 // What Machine.boot takes, and the check of it. Everything that can be wrong is said at once, before a worker starts, in
 // words that name the option, what it has and what it accepts.
 import { kMaxHarts, kRamBase } from '../../build/generated/layout.ts';
-import type { FileKind, FileSource, MachineConfiguration, NamedFile } from '../../workers/protocol.ts';
+import type { FileSource, MachineConfiguration, NamedFile, ProgressKind } from '../../workers/protocol.ts';
 import { MachineError } from './errors.ts';
 
 /** A file: where to load it from, or its content. */
 export type FileInput = string | URL | Blob | ArrayBuffer | Uint8Array;
 
 export interface BootProgress {
-  kind: FileKind;
-  /** Bytes, after HTTP's decoding. */
+  kind: ProgressKind;
+  /** Bytes, after HTTP's decoding; of a snapshot the packed ones. */
   loaded: number;
   /** null: not known yet. */
   total: number | null;
 }
 
-export interface BootOptions {
+/** What is the same for a machine that is booted and one that is restored. */
+export interface CommonOptions {
+  /**
+   * Whether hot code of the guest is translated to WebAssembly, by a worker of its own. Default true. Without it everything
+   * is interpreted, which is slower and otherwise the same. What runs before the first prompt of a Linux is as a rule not
+   * worth it, so translating begins behind that many instructions; 'early': with the first ones, for programs that are
+   * shorter than a boot.
+   */
+  compiler?: boolean | 'early';
+  /**
+   * What the guest's wall clock (its RTC) does in a pause, and between a snapshot and its restore. 'follow' (default): it
+   * shows the host's time afterwards, as a computer's does that was suspended. 'stop': it goes on where it stood. All other
+   * clocks of the guest stand still meanwhile.
+   */
+  clock?: 'follow' | 'stop';
+  /** The console's size in characters; change it with machine.resize. */
+  size?: { columns: number; rows: number };
+  /**
+   * Keeps guest RAM readable by machine.readMemory after the machine's end, until machine.terminate(). Default false: it is
+   * given back at the end.
+   */
+  keepMemory?: boolean;
+  onProgress?: (progress: BootProgress) => void;
+  /** Messages of the core about itself; level 0 is an error, 3 chatter. */
+  onLog?: (level: number, text: string) => void;
+  /** Becomes machine.onerror, and is called for a failed boot as well. */
+  onError?: (error: MachineError) => void;
+}
+
+export interface RestoreOptions extends CommonOptions {
+  /**
+   * Whether the machine runs before all of its memory is here, and waits for what it touches. Default true for a single
+   * snapshot without disks; others are loaded first.
+   */
+  lazy?: boolean;
+}
+
+/** A snapshot: where to load it from, or its content. */
+export type SnapshotInput = FileInput;
+
+export interface SnapshotOptions {
+  /** Only what was written since the machine was last saved or restored. Default false. */
+  increment?: boolean;
+  /** Pages of RAM, by number from its beginning, that come first in the file and so arrive first. */
+  order?: number[];
+  /** Pages that are packed together, 1 to 256. Default 64. */
+  chunkPages?: number;
+}
+
+export interface BootOptions extends CommonOptions {
   /** Processors of the machine, 1 to 8. Default 2. */
   harts?: number;
   /** MiB of RAM: 64, 128, 256, 512, 1024 or 2048. Default 512. */
@@ -38,25 +87,6 @@ export interface BootOptions {
   console?: 'virtio' | 'uart' | 'sbi';
   /** The largest satp mode. Default: the core's. */
   paging?: 'sv39' | 'sv48' | 'sv57';
-  /**
-   * Whether hot code of the guest is translated to WebAssembly, by a worker of its own. Default true. Without it everything
-   * is interpreted, which is slower and otherwise the same. What runs before the first prompt of a Linux is as a rule not
-   * worth it, so translating begins behind that many instructions; 'early': with the first ones, for programs that are
-   * shorter than a boot.
-   */
-  compiler?: boolean | 'early';
-  /** The console's size in characters; change it with machine.resize. */
-  size?: { columns: number; rows: number };
-  /**
-   * Keeps guest RAM readable by machine.readMemory after the machine's end, until machine.terminate(). Default false: it is
-   * given back at the end.
-   */
-  keepMemory?: boolean;
-  onProgress?: (progress: BootProgress) => void;
-  /** Messages of the core about itself; level 0 is an error, 3 chatter. */
-  onLog?: (level: number, text: string) => void;
-  /** Becomes machine.onerror, and is called for a failed boot as well. */
-  onError?: (error: MachineError) => void;
 }
 
 export const kMemorySizes: readonly number[] = [64, 128, 256, 512, 1024, 2048];
@@ -82,6 +112,8 @@ export interface DefaultFiles {
 export interface BootPlan {
   configuration: MachineConfiguration;
   files: NamedFile[];
+  /** Of a restored machine, which has no files. */
+  restore?: { heads: Uint8Array[]; diskBytes: number; lazy: boolean };
 }
 
 function wrong(option: string, value: unknown, accepted: string): MachineError {
@@ -116,7 +148,7 @@ function memory(value: unknown): number {
   return value;
 }
 
-function file(option: string, value: unknown, base: string | undefined): FileSource {
+export function fileSource(option: string, value: unknown, base: string | undefined): FileSource {
   if (value instanceof Blob) return { blob: value };
   if (value instanceof ArrayBuffer) return { bytes: new Uint8Array(value) };
   if (value instanceof Uint8Array) return { bytes: value };
@@ -147,10 +179,48 @@ function callback(option: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') throw wrong(option, value, 'a function');
 }
 
+const kCommon = ['compiler', 'clock', 'size', 'keepMemory', 'onProgress', 'onLog', 'onError'] as const satisfies (keyof CommonOptions)[];
 const kKnown: ReadonlySet<string> = new Set<keyof BootOptions>([
-  'harts', 'memory', 'append', 'kernel', 'initrd', 'firmware', 'disk', 'console', 'paging', 'compiler', 'size', 'keepMemory',
-  'onProgress', 'onLog', 'onError',
+  'harts', 'memory', 'append', 'kernel', 'initrd', 'firmware', 'disk', 'console', 'paging', ...kCommon,
 ]);
+const kKnownForRestore: ReadonlySet<string> = new Set<keyof RestoreOptions>(['lazy', ...kCommon]);
+
+export function checkHart(hart: unknown, harts: number): void {
+  integer('hart', hart, 0, harts - 1);
+}
+
+export function checkSteps(count: unknown): void {
+  integer('count', count, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function checkCommon(of: string, options: CommonOptions, known: ReadonlySet<string>): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw wrong(of, options, 'an object');
+  for (const key of Object.keys(options)) {
+    if (!known.has(key)) {
+      throw new MachineError('bad-option', `There is no option "${key}"; the options are ${[...known].join(', ')}.`);
+    }
+  }
+  callback('onProgress', options.onProgress);
+  callback('onLog', options.onLog);
+  callback('onError', options.onError);
+  const { keepMemory, compiler = kDefaults.compiler }: { keepMemory?: unknown; compiler?: unknown } = options;
+  if (keepMemory !== undefined && typeof keepMemory !== 'boolean') throw wrong('keepMemory', keepMemory, 'true or false');
+  if (typeof compiler !== 'boolean' && compiler !== 'early') throw wrong('compiler', compiler, "true, false or 'early'");
+  if (options.clock !== undefined) choice('clock', options.clock, ['follow', 'stop']);
+  if (options.size !== undefined) checkConsoleSize(options.size?.columns, options.size?.rows);
+}
+
+/** Throws MachineError 'bad-option'. */
+export function checkRestoreOptions(options: RestoreOptions): void {
+  checkCommon('The second argument of Machine.restore', options, kKnownForRestore);
+  const { lazy }: { lazy?: unknown } = options;
+  if (lazy !== undefined && typeof lazy !== 'boolean') throw wrong('lazy', lazy, 'true or false');
+}
+
+/** What the option `compiler` is in a machine's configuration. */
+export function compilerConfiguration(compiler: CommonOptions['compiler'] = kDefaults.compiler): Partial<MachineConfiguration> & { compiler: boolean } {
+  return { compiler: compiler !== false, ...(compiler === 'early' ? kEarly : {}) };
+}
 
 export function checkConsoleSize(columns: unknown, rows: unknown): { columns: number; rows: number } {
   return { columns: integer('columns', columns, 1, kMaxConsoleSize), rows: integer('rows', rows, 1, kMaxConsoleSize) };
@@ -175,22 +245,7 @@ export function checkRamRange(address: unknown, length: unknown, ramBytes: numbe
  * 'bad-option'.
  */
 export function planBoot(options: BootOptions, defaults: DefaultFiles, base: string | undefined): BootPlan {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw wrong('The argument of Machine.boot', options, 'an object');
-  }
-  for (const key of Object.keys(options)) {
-    if (!kKnown.has(key)) {
-      throw new MachineError('bad-option', `There is no option "${key}"; the options are ${[...kKnown].join(', ')}.`);
-    }
-  }
-  callback('onProgress', options.onProgress);
-  callback('onLog', options.onLog);
-  callback('onError', options.onError);
-  const { keepMemory, compiler = kDefaults.compiler }: { keepMemory?: unknown; compiler?: unknown } = options;
-  if (keepMemory !== undefined && typeof keepMemory !== 'boolean') throw wrong('keepMemory', keepMemory, 'true or false');
-  if (typeof compiler !== 'boolean' && compiler !== 'early') throw wrong('compiler', compiler, "true, false or 'early'");
-  if (options.size !== undefined) checkConsoleSize(options.size?.columns, options.size?.rows);
-
+  checkCommon('The argument of Machine.boot', options, kKnown);
   const device = choice('console', options.console ?? kDefaults.console, kConsoles);
   const firmware = options.firmware ?? 'built-in';
   const firmwareKind = firmware === 'built-in' || firmware === 'none' ? firmware : 'file';
@@ -200,23 +255,22 @@ export function planBoot(options: BootOptions, defaults: DefaultFiles, base: str
     append: firmwareKind === 'none' && options.append === undefined ? '' : commandLine(options.append, device),
     console: device,
     firmware: firmwareKind,
-    compiler: compiler !== false,
-    ...(compiler === 'early' ? kEarly : {}),
+    ...compilerConfiguration(options.compiler),
   };
   if (options.paging !== undefined) configuration.paging = choice('paging', options.paging, kPagings);
 
   const files: NamedFile[] = [];
-  const kernel = options.kernel === undefined ? defaults.kernel : file('kernel', options.kernel, base);
+  const kernel = options.kernel === undefined ? defaults.kernel : fileSource('kernel', options.kernel, base);
   if (kernel === null) throw new MachineError('bad-option', 'kernel is missing, and none comes with this page.');
   files.push({ kind: 'kernel', source: kernel });
   if (options.initrd !== undefined && options.initrd !== null) {
-    files.push({ kind: 'initrd', source: file('initrd', options.initrd, base) });
+    files.push({ kind: 'initrd', source: fileSource('initrd', options.initrd, base) });
   } else if (options.initrd === undefined && firmwareKind !== 'none' && defaults.initrd !== null) {
     files.push({ kind: 'initrd', source: defaults.initrd });
   }
-  if (firmwareKind === 'file') files.push({ kind: 'firmware', source: file('firmware', firmware, base) });
+  if (firmwareKind === 'file') files.push({ kind: 'firmware', source: fileSource('firmware', firmware, base) });
   if (options.disk !== undefined) {
-    files.push({ kind: 'disk', source: file('disk', options.disk, base) });
+    files.push({ kind: 'disk', source: fileSource('disk', options.disk, base) });
     configuration.disks = [{ source: 'disk' }];
   }
   return { configuration, files };

@@ -9,6 +9,7 @@ const kNames: Record<BootProgress['kind'], string> = {
   firmware: 'firmware',
   dtb: 'device tree',
   disk: 'disk image',
+  snapshot: 'saved machine',
 };
 
 export const formatBytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

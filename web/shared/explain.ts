@@ -30,6 +30,11 @@ const kExplanations: Record<ErrorCode, Explanation> = {
     title: 'The machine cannot use a file',
     advice: 'The kernel must be a riscv64 Linux Image or an ELF file; the settings show which files are used.',
   },
+  'bad-snapshot': {
+    title: 'The saved machine cannot be used',
+    advice: 'It may be damaged, or made by a newer Hartwood. Another copy of it may work.',
+  },
+  'not-loaded': { title: 'Not all of the machine is here yet', advice: 'Try again in a moment.' },
   'core-failed': { title: 'The emulator has a fault', advice: 'That is a bug of Hartwood. The details help to find it.' },
   'worker-crashed': { title: 'A part of the machine crashed', advice: 'That is a bug of Hartwood. The details help to find it.' },
   timeout: { title: 'That took too long', advice: '' },

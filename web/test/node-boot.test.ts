@@ -71,13 +71,12 @@ test('a busy hart answers mail, pauses and resumes', async () => {
   while (machine.stat().instructions < before + 50e6) await new Promise((resolve) => setTimeout(resolve, 20));
   for (let i = 0; i < 20; i++) await machine.ping(0);
 
-  machine.pause();
+  await machine.pause();
   assert.equal(machine.state, 'paused');
-  await machine.ping(0); // its worker is in its event loop now
   const paused = machine.stat().instructions;
   for (const start = performance.now(); performance.now() - start < 300;) await machine.ping(0);
   assert.equal(machine.stat().instructions, paused, 'a paused hart goes on');
-  machine.resume();
+  await machine.resume();
   machine.console.write('\x03echo on$((1+1))\n');
   await machine.waitFor('on2', kSlow);
   machine.terminate();
@@ -130,9 +129,8 @@ test('the compiler is a worker, as soon as there is something to compile, and st
     if (compiler) assert.notEqual(statistics.compiler?.requests, 0);
     if (compiler) assert.equal(statistics.compiler?.modulesFailed, 0);
     else assert.equal(statistics.compiler, null);
-    machine.pause();
-    await Promise.all([machine.ping(0), machine.ping(1)]);
-    machine.resume();
+    await machine.pause();
+    await machine.resume();
     machine.console.write('poweroff -f\n');
     assert.deepEqual(await machine.exited, { reason: 'poweroff', code: 0 });
     assert.deepEqual(logged, []);

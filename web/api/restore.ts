@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a snapshot's head to the plan of the machine that goes on with it.
+import type { FileSource, FromPager, MachineConfiguration } from '../../workers/protocol.ts';
+import { MachineError } from './errors.ts';
+import {
+  checkRestoreOptions, compilerConfiguration, fileSource, type BootPlan, type RestoreOptions, type SnapshotInput,
+} from './options.ts';
+
+/** Throws MachineError 'bad-option'. */
+export function snapshotSources(
+  source: SnapshotInput | readonly SnapshotInput[], options: RestoreOptions, base: string | undefined,
+): FileSource[] {
+  checkRestoreOptions(options);
+  const list: readonly SnapshotInput[] = Array.isArray(source) ? source : [source];
+  if (list.length === 0) throw new MachineError('bad-option', 'Machine.restore needs a snapshot.');
+  return list.map((each) => fileSource('The snapshot', each, base));
+}
+
+/** Throws MachineError 'bad-snapshot'. */
+export function planRestore(
+  { heads, configuration, diskBytes }: Extract<FromPager, { type: 'heads' }>, options: RestoreOptions,
+): BootPlan {
+  const saved = configuration as Partial<MachineConfiguration> | null;
+  if (!Number.isInteger(saved?.harts) || !Number.isInteger(saved?.memory)) {
+    throw new MachineError('bad-snapshot', 'The snapshot is damaged: its configuration makes no sense.');
+  }
+  const lazy = (options.lazy ?? true) && heads.length === 1 && diskBytes === 0;
+  return {
+    configuration: { ...saved as MachineConfiguration, ...compilerConfiguration(options.compiler) },
+    files: [],
+    restore: { heads, diskBytes, lazy },
+  };
+}
