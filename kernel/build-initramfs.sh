@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the guest's first userland: Debian's static busybox for riscv64 and our process 1 in a plain cpio
-# archive.
+# Builds the guest's first userland: Debian's static busybox for riscv64, our process 1 and our agent in a
+# plain cpio archive.
 #
 #   kernel/build-initramfs.sh OUTDIR [PATH[:TARGET]...]
 #
@@ -62,9 +62,13 @@ while read -r name; do
 done <"$scratch/applets"
 install -m 644 "$here"/etc/* "$root/etc/"
 ln -s /proc/self/mounts "$root/etc/mtab"
-${cross}gcc -std=gnu11 -Os -Wall -Wextra -Werror -ffreestanding -march=rv64gc -mabi=lp64d \
-    -fno-pic -no-pie -static -nostdlib -nostartfiles -fno-asynchronous-unwind-tables -fno-stack-protector \
-    -ffile-prefix-map="$here"=. -Wl,--build-id=none,-s -o "$root/init" "$here/init.c"
+program() {
+    ${cross}gcc -std=gnu11 -Os -Wall -Wextra -Werror -ffreestanding -march=rv64gc -mabi=lp64d \
+        -fno-pic -no-pie -static -nostdlib -nostartfiles -fno-asynchronous-unwind-tables -fno-stack-protector \
+        -ffile-prefix-map="$here"=. -Wl,--build-id=none,-s -o "$1" "$2"
+}
+program "$root/init" "$here/init.c"
+program "$root/usr/bin/hartwood-agent" "$here/agent.c"
 
 for addition in "$@"; do
     path=${addition%%:*}

@@ -30,6 +30,8 @@ export interface CoreExports {
   hw_resume_clock(): void;
   hw_freeze(): void;
   hw_thaw(follow: number): void;
+  hw_tell_agent_time(follow: number): void;
+  hw_agent_send(line: number, length: number): number;
   hw_hart_step(hart: number, count: number): number;
 
   // Snapshots; snapshot-saver.ts and snapshot-pager.ts use it.

@@ -137,6 +137,7 @@ export class IoMachine {
       this.go = null;
       exports.hw_thaw(followNow ? 1 : 0);
       this.begin(core);
+      exports.hw_tell_agent_time(followNow ? 1 : 0);
     };
     if (lazy) this.go(follow);
   }
@@ -220,6 +221,7 @@ export class IoMachine {
         this.resize();
         this.input.release();
         this.post({ type: 'answer', id });
+        core.exports.hw_tell_agent_time(question.follow ? 1 : 0);
         break;
       case 'save':
         try {

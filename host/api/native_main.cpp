@@ -22,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "api/native_agent.h"
 #include "debug/trace.h"
 #include "devices/virtio/block_backend.h"
 #include "machine/deterministic.h"
@@ -57,6 +58,9 @@ constexpr const char* kUsage =
     "  --increment         --snapshot saves only what has changed since the last one (FILE.1, FILE.2 ...)\n"
     "  --wall-clock HOW    what the guest's clock shows after a pause: follow (default), the host's time, or stop, the\n"
     "                      time when it was paused\n"
+    "  --agent SOCKET      make a Unix socket whose lines go to the guest's agent, and that gets its answers: ping,\n"
+    "                      clock SECONDS.NANOSECONDS, prepare. For the machine itself: !renew (another generation,\n"
+    "                      see vmgenid) and !pages (pages of RAM that are not zero, and all)\n"
     "  --stats             print instructions, time and the RAM hash at the end\n"
     "Ctrl-A x ends the machine, Ctrl-A Ctrl-A sends Ctrl-A.\n";
 
@@ -135,7 +139,7 @@ class NativePlatform final : public Platform {
 
 struct Options {
   MachineConfig config;
-  std::string kernel, initrd, bios = "builtin", dtb, trace;
+  std::string kernel, initrd, bios = "builtin", dtb, trace, agent;
   u64 max_instructions = 0, trace_limit = 0;
   bool stats = false;
   std::string snapshot;
@@ -168,6 +172,7 @@ Status parse_options(int argc, char** argv, Options& options) {
     max_instructions,
     trace,
     trace_limit,
+    agent,
     stats,
     snapshot,
     restore,
@@ -191,6 +196,7 @@ Status parse_options(int argc, char** argv, Options& options) {
                                     {"max-instructions", required_argument, nullptr, max_instructions},
                                     {"trace", required_argument, nullptr, trace},
                                     {"trace-limit", required_argument, nullptr, trace_limit},
+                                    {"agent", required_argument, nullptr, agent},
                                     {"stats", no_argument, nullptr, stats},
                                     {"snapshot", required_argument, nullptr, snapshot},
                                     {"restore", required_argument, nullptr, restore},
@@ -215,6 +221,7 @@ Status parse_options(int argc, char** argv, Options& options) {
       case bios: options.bios = text; break;
       case dtb: options.dtb = text; break;
       case trace: options.trace = text; break;
+      case agent: options.agent = text; break;
       case zacas: config.zacas = true; break;
       case deterministic: config.deterministic = true; break;
       case stats: options.stats = true; break;
@@ -282,6 +289,8 @@ Status parse_options(int argc, char** argv, Options& options) {
     return Error{"no --kernel given; see hartwood --help"};
   if (!options.trace.empty() && config.harts > 1 && !config.deterministic)
     return Error{"--trace needs one hart or --deterministic"};
+  if (!options.agent.empty() && config.deterministic)
+    return Error{"--agent does not go with --deterministic, where nothing comes from outside"};
   return {};
 }
 
@@ -324,6 +333,7 @@ class Saver {
     }
     machine_.thaw(options_.follow);
     threads_.resume();
+    machine_.tell_agent_time(options_.follow);
   }
 
  private:
@@ -399,7 +409,7 @@ constexpr int kExitLimit = 124;
 
 // A machine that is ready to run, from files or from snapshots.
 Result<std::unique_ptr<Machine>> make_machine(const Options& options, MachineConfig& config, NativePlatform& platform,
-                                              MachineShared& shared, VirtualClock* clock, Tracer* tracer) {
+                                              MachineShared& shared, VirtualClock* clock, Tracer* tracer, AgentSocket& agent) {
   std::vector<std::unique_ptr<SnapshotFile>> snapshots;
   for (const std::string& path : options.restore) {
     auto file = SnapshotFile::open(path);
@@ -417,6 +427,7 @@ Result<std::unique_ptr<Machine>> make_machine(const Options& options, MachineCon
   if (!created) return created.error();
   Machine& machine = **created;
   machine.set_tracer(tracer);
+  if (agent.active()) machine.set_agent_output(&agent);
   if (!snapshots.empty()) {
     for (auto& disk : disks_of(snapshots.back()->head(), config)) {
       const Status added = machine.add_disk(std::move(disk));
@@ -451,7 +462,7 @@ Result<std::unique_ptr<Machine>> make_machine(const Options& options, MachineCon
 }
 
 // Runs one machine from boot to its end. `reboot` is set if the guest asked for another one.
-Result<int> run_machine(const Options& options, NativePlatform& platform, bool& reboot) {
+Result<int> run_machine(const Options& options, NativePlatform& platform, AgentSocket& agent, bool& reboot) {
   reboot = false;
   MachineConfig config = options.config;
   auto shared = std::make_unique<MachineShared>();
@@ -464,10 +475,13 @@ Result<int> run_machine(const Options& options, NativePlatform& platform, bool& 
     if (trace_file == nullptr) return errorf("cannot write %s: %s", options.trace.c_str(), std::strerror(errno));
     tracer = std::make_unique<TraceWriter>(trace_file, options.trace_limit);
   }
-  auto made = make_machine(options, config, platform, *shared, virtual_clock.get(), tracer.get());
+  auto made = make_machine(options, config, platform, *shared, virtual_clock.get(), tracer.get(), agent);
   if (!made) return made.error();
   Machine& machine = **made;
-  machine.thaw(options.follow);
+  if (!options.restore.empty()) {
+    machine.thaw(options.follow);
+    machine.tell_agent_time(options.follow);
+  }
 
   const u64 started = platform.monotonic_ns();
   bool limited = false, asleep = false;
@@ -482,11 +496,14 @@ Result<int> run_machine(const Options& options, NativePlatform& platform, bool& 
     MachineThreads threads(machine, options.max_instructions);
     Saver saver(machine, threads, options);
     threads.start();
+    std::thread serving;
+    if (agent.active()) serving = std::thread([&] { agent.serve(machine, wake[0]); });
     std::thread console([&] { feed_console(machine, saver, wake[0]); });
     threads.join();
     limited = threads.limited();
     if (write(wake[1], "", 1) < 0) std::perror("hartwood");
     console.join();
+    if (serving.joinable()) serving.join();
     close(wake[0]);
     close(wake[1]);
   }
@@ -515,9 +532,17 @@ int run(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) == 0) signal(SIGUSR1, on_signal);
   NativePlatform platform(options.config.deterministic, options.config.seed);
+  AgentSocket agent;
+  if (!options.agent.empty()) {
+    const Status listening = agent.listen_at(options.agent);
+    if (!listening) {
+      std::fprintf(stderr, "hartwood: %s\n", listening.message().c_str());
+      return 2;
+    }
+  }
   for (;;) {
     bool reboot = false;
-    auto code = run_machine(options, platform, reboot);
+    auto code = run_machine(options, platform, agent, reboot);
     if (!code) {
       std::fprintf(stderr, "hartwood: %s\n", code.message().c_str());
       return 2;

@@ -208,6 +208,11 @@ HW_EXPORT(hw_console_resize) void hw_console_resize(u32 columns, u32 rows) {
 }
 HW_EXPORT(hw_console_drained) void hw_console_drained() { embedding.machine->console_drained(); }
 
+// A line for the guest's agent, without its end; 1 if it was taken. Answers come in MachineShared::agent_output.
+HW_EXPORT(hw_agent_send) u32 hw_agent_send(const char* line, u32 length) {
+  return embedding.machine && embedding.machine->agent_send({line, length}) ? 1 : 0;
+}
+
 // The compiler tier, as workers/compiler.ts (compiler worker) and workers/translations.ts (harts) use it.
 Atomic<u32> no_compiler_word;
 
@@ -286,6 +291,8 @@ HW_EXPORT(hw_resume_clock) void hw_resume_clock() { embedding.machine->resume_cl
 // Time stands still between these, while all harts are out of hw_hart_run and the clock out of hw_clock_run.
 HW_EXPORT(hw_freeze) void hw_freeze() { embedding.machine->freeze(); }
 HW_EXPORT(hw_thaw) void hw_thaw(u32 follow) { embedding.machine->thaw(follow != 0); }
+// After hw_thaw; may wait for memory that the pager brings.
+HW_EXPORT(hw_tell_agent_time) void hw_tell_agent_time(u32 follow) { embedding.machine->tell_agent_time(follow != 0); }
 // On the hart's worker, while the hart is stopped: Hart::step.
 HW_EXPORT(hw_hart_step) u32 hw_hart_step(u32 hart, u32 count) {
   return static_cast<u32>(embedding.machine->hart(hart).step(count));

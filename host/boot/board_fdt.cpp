@@ -61,6 +61,8 @@ Status check_board(const BoardDescription& board) {
     if (Status status = check_interrupt(board, *board.uart, "UART"); !status) return status;
   if (board.rtc)
     if (Status status = check_interrupt(board, *board.rtc, "RTC"); !status) return status;
+  if (board.vmgenid)
+    if (Status status = check_interrupt(board, *board.vmgenid, "generation id"); !status) return status;
   for (const BoardDevice& device : board.virtio_mmio)
     if (Status status = check_interrupt(board, device, "virtio device"); !status) return status;
   return {};
@@ -227,6 +229,13 @@ class BoardTree {
       fdt_.end_node();
     }
     if (board_.clint && board_.machine_mode) clint();
+    if (board_.vmgenid) {
+      fdt_.begin_node(at("rng", board_.vmgenid->registers.start.value));
+      fdt_.property_string("compatible", "microsoft,vmgenid");
+      reg(board_.vmgenid->registers);
+      interrupt(*board_.vmgenid);
+      fdt_.end_node();
+    }
     if (board_.plic) plic();
     if (board_.uart) {
       fdt_.begin_node(at("serial", board_.uart->registers.start.value));

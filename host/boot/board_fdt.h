@@ -47,6 +47,7 @@ struct BoardDescription {
   std::optional<BoardDevice> uart;
   u32 uart_clock_hz = 3'686'400;
   std::optional<BoardDevice> rtc;
+  std::optional<BoardDevice> vmgenid;
   // Writes of these values to the first word of `test` end or restart the machine.
   std::optional<PaRange> test;
   u32 poweroff_value = 0x5555, reboot_value = 0x7777;

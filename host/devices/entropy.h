@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where random bytes come from: the host's generator natively, a seed in the deterministic machine, and
-// whatever the page's workers supply in Wasm. A source is called by one device, under that device's lock.
+// whatever the page's workers supply in Wasm. A source is called by one thread at a time: by one device under
+// that device's lock, or through the machine's LockedEntropy.
 #pragma once
 
 #include <span>

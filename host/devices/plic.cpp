@@ -52,9 +52,17 @@ void Plic::drive(u32 context, bool level) {
   harts_.set_lines(context / virt::kPlicContextsPerHart, supervisor ? kSupervisorExternal : kMachineExternal, level);
 }
 
+void Plic::open_gateways() {
+  for (u32 word = 0; word < kWords; word++) {
+    const u32 requests = (level_[word] | edge_[word]) & ~claimed_[word];
+    pending_[word] |= requests;
+    edge_[word] &= ~requests;
+  }
+}
+
 // Recomputes gateways and outputs after any change.
 void Plic::update() {
-  for (u32 word = 0; word < kWords; word++) pending_[word] |= level_[word] & ~claimed_[word];
+  open_gateways();
   for (u32 i = 0; i < contexts_.size(); i++) {
     const bool level = best(contexts_[i], contexts_[i].threshold) != 0;
     if (level != contexts_[i].output) drive(i, level);
@@ -84,6 +92,13 @@ void Plic::set_level(u32 source, bool level) {
   if (test(level_, source) == level) return;
   assign(level_, source, level);
   if (level) update();
+}
+
+void Plic::pulse(u32 source) {
+  if (source == 0 || source >= virt::kPlicSources) return;
+  Guard guard(lock_);
+  assign(edge_, source, true);
+  update();
 }
 
 bool Plic::mmio_read(u64 offset, unsigned size, u64& value) {
@@ -139,6 +154,7 @@ bool Plic::mmio_write(u64 offset, unsigned size, u64 value) {
 void Plic::reset() {
   Guard guard(lock_);
   priority_.fill(0);
+  edge_.fill(0);
   pending_.fill(0);
   claimed_.fill(0);
   for (Context& context : contexts_) {
@@ -150,10 +166,10 @@ void Plic::reset() {
 
 void Plic::save(StateWriter& out) const {
   Guard guard(lock_);
-  out.begin("PLIC", 1);
+  out.begin("PLIC", 2);
   out.put(static_cast<u32>(contexts_.size()));
   for (const u8 priority : priority_) out.put(priority);
-  for (const Bits* bits : {&level_, &pending_, &claimed_})
+  for (const Bits* bits : {&level_, &pending_, &claimed_, &edge_})
     for (const u32 word : *bits) out.put(word);
   for (const Context& context : contexts_) {
     for (const u32 word : context.enable) out.put(word);
@@ -164,10 +180,10 @@ void Plic::save(StateWriter& out) const {
 
 void Plic::load(StateReader& in) {
   Guard guard(lock_);
-  in.begin("PLIC", 1);
+  in.begin("PLIC", 2);
   if (in.get<u32>() != contexts_.size()) in.fail("saved interrupt controller belongs to another number of harts");
   std::array<u8, virt::kPlicSources> priority{};
-  std::array<Bits, 3> sets{};
+  std::array<Bits, 4> sets{};
   std::vector<Context> contexts(contexts_.size());
   for (u8& value : priority) in.get(value);
   for (Bits& bits : sets) {
@@ -187,8 +203,9 @@ void Plic::load(StateReader& in) {
   level_ = sets[0];
   pending_ = sets[1];
   claimed_ = sets[2];
+  edge_ = sets[3];
   contexts_ = contexts;
-  for (u32 word = 0; word < kWords; word++) pending_[word] |= level_[word] & ~claimed_[word];
+  open_gateways();
   for (u32 i = 0; i < contexts_.size(); i++) drive(i, best(contexts_[i], contexts_[i].threshold) != 0);
 }
 

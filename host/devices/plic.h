@@ -3,9 +3,10 @@
 // Interrupt Completion]. Context 2h is machine mode of hart h, context 2h + 1 its supervisor mode. Any
 // thread; one lock guards all registers and orders the outputs.
 //
-// Every source is level-triggered. Its gateway forwards one request at a time: a high level makes the source
-// pending unless a request is already pending or in service; a request stays pending when the level falls
-// before the claim; on completion a level that is still high makes it pending again.
+// Every source's gateway forwards one request at a time. A high level makes the source pending unless a request
+// is already pending or in service; a request stays pending when the level falls before the claim; on completion
+// a level that is still high makes it pending again. An edge makes it pending likewise, once: what comes while a
+// request is in service is kept until its completion, so that a handler which has looked already looks again.
 #pragma once
 
 #include <array>
@@ -37,6 +38,7 @@ class Plic final : public MmioDevice, public InterruptSink {
 
   // Sources outside 1..95 are ignored.
   void set_level(u32 source, bool level) override;
+  void pulse(u32 source) override;
   // As after power-on, except that the wires keep their levels.
   void reset();
 
@@ -56,6 +58,7 @@ class Plic final : public MmioDevice, public InterruptSink {
   u32 best(const Context& context, u32 threshold) const;
   u32 claim(Context& context);
   void complete(Context& context, u32 source);
+  void open_gateways();
   void update();
   void drive(u32 context, bool level);
 
@@ -63,6 +66,7 @@ class Plic final : public MmioDevice, public InterruptSink {
   mutable Lock lock_;
   std::array<u8, virt::kPlicSources> priority_{};
   Bits level_{};
+  Bits edge_{};  // came, and not yet forwarded
   Bits pending_{};
   Bits claimed_{};  // requests in service
   std::vector<Context> contexts_;

@@ -10,12 +10,27 @@
 namespace hartwood {
 namespace {
 
-std::vector<ConsolePort> console_ports(ConsoleKind kind, ByteSink& output, ByteSource& input) {
+constexpr u32 kAgentPort = 1;
+
+std::vector<ConsolePort> console_ports(ConsoleKind kind, ByteSink& output, ByteSource& input, ByteSink& agent_output,
+                                       ByteSource& agent_input) {
   ConsolePort port;
   port.name = "hartwood.console";
   port.output = &output;
   port.input = kind == ConsoleKind::virtio ? &input : nullptr;
-  return {port};
+  ConsolePort agent;
+  agent.name = "org.hartwood.agent.0";
+  agent.console = false;
+  agent.output = &agent_output;
+  agent.input = &agent_input;
+  agent.queue_size = 16;
+  return {port, agent};
+}
+
+VmGenId::Id first_generation(EntropySource& entropy) {
+  VmGenId::Id id{};
+  entropy.fill(id);
+  return id;
 }
 
 SatpMode satp_mode(u32 va_bits) {
@@ -58,14 +73,17 @@ Machine::Machine(const MachineConfig& config, Platform& platform, MachineShared&
       power_(attention_),
       output_(platform),
       input_(shared.console_room),
+      agent_output_(shared.agent_output),
+      entropy_(platform.entropy()),
       isa_(isa_options(config)),
       aclint_(config.harts, lines_, *clock_, clock_waker_),
       plic_(config.harts, lines_),
       syscon_(power_),
       uart_(InterruptLine(plic_, virt::kUartIrq), &output_, config.console == ConsoleKind::uart ? &input_ : nullptr),
       rtc_(*clock_, InterruptLine(plic_, virt::kRtcIrq), clock_waker_),
-      console_(console_ports(config.console, output_, input_)),
-      rng_(platform.entropy()),
+      vmgenid_(InterruptLine(plic_, virt::kVmGenIdIrq), first_generation(entropy_)),
+      console_(console_ports(config.console, output_, input_, agent_output_, agent_input_)),
+      rng_(entropy_),
       firmware_power_(power_),
       firmware_console_(output_, config.console == ConsoleKind::sbi ? &input_ : nullptr) {
   virtual_clock_.follow(this);
@@ -88,9 +106,12 @@ Status Machine::map_devices() {
     const char* name;
   };
   const Entry entries[] = {
-      {virt::kSysconBase, virt::kSysconBytes, &syscon_, "syscon"}, {virt::kRtcBase, virt::kRtcBytes, &rtc_, "rtc"},
-      {virt::kAclintBase, virt::kAclintBytes, &aclint_, "aclint"}, {virt::kPlicBase, virt::kPlicBytes, &plic_, "plic"},
+      {virt::kSysconBase, virt::kSysconBytes, &syscon_, "syscon"},
+      {virt::kRtcBase, virt::kRtcBytes, &rtc_, "rtc"},
+      {virt::kAclintBase, virt::kAclintBytes, &aclint_, "aclint"},
+      {virt::kPlicBase, virt::kPlicBytes, &plic_, "plic"},
       {virt::kUartBase, virt::kUartBytes, &uart_, "uart"},
+      {virt::kVmGenIdBase, virt::kVmGenIdBytes, &vmgenid_, "vmgenid"},
   };
   for (const Entry& entry : entries) {
     const Status status = bus_.map(entry.base, entry.size, *entry.device, entry.name);
@@ -156,7 +177,7 @@ void Machine::attach_htif(Pa tohost, Pa fromhost) {
 
 Result<std::vector<u8>> Machine::device_tree(const BootFiles& files, const Placement& plan) {
   std::vector<u8> seed(64);
-  seed.resize(platform_.entropy().fill(seed));
+  seed.resize(entropy_.fill(seed));
   if (!files.device_tree.empty()) {
     auto tree = FdtReader::parse(files.device_tree);
     if (!tree) return tree.error();
@@ -179,6 +200,7 @@ Result<std::vector<u8>> Machine::device_tree(const BootFiles& files, const Place
   board.plic_sources = virt::kPlicSources - 1;
   board.uart = BoardDevice{{Pa(virt::kUartBase), virt::kUartBytes}, virt::kUartIrq};
   board.rtc = BoardDevice{{Pa(virt::kRtcBase), virt::kRtcBytes}, virt::kRtcIrq};
+  board.vmgenid = BoardDevice{{Pa(virt::kVmGenIdBase), virt::kVmGenIdBytes}, virt::kVmGenIdIrq};
   board.test = PaRange{Pa(virt::kSysconBase), virt::kSysconBytes};
   for (u32 slot = 0; slot < slots_.size(); slot++)
     board.virtio_mmio.push_back({{Pa(virt::virtio_base(slot)), virt::kVirtioBytes}, virt::virtio_irq(slot)});
@@ -347,6 +369,24 @@ void Machine::console_resize(u16 columns, u16 rows) { console_.resize(0, columns
 void Machine::console_drained() {
   console_.pump(0);
   uart_.pump();
+}
+
+bool Machine::agent_send(std::string_view line) {
+  if (line.find('\n') != std::string_view::npos || !booted_) return false;
+  if (!console_.guest_open(kAgentPort)) {
+    agent_input_.clear();  // what an agent that has ended left behind is not for the next one
+    return false;
+  }
+  const bool taken = agent_input_.add(line);
+  console_.poll_input(kAgentPort);
+  return taken;
+}
+
+Status Machine::renew_generation() {
+  VmGenId::Id id{};
+  if (entropy_.fill(id) != id.size()) return Error{"there is no entropy for a new generation of the machine"};
+  vmgenid_.renew(id);
+  return {};
 }
 
 void Machine::stop_all() {

@@ -19,6 +19,7 @@
 #include "devices/virtio/console.h"
 #include "devices/virtio/mmio_transport.h"
 #include "devices/virtio/rng.h"
+#include "devices/vmgenid.h"
 #include "hart/hart.h"
 #include "machine/compiler_tier.h"
 #include "machine/config.h"
@@ -73,6 +74,16 @@ class Machine {
   // The output sink has room again.
   void console_drained();
 
+  // The guest's agent (kernel/initramfs/agent.c). A line for it, without its end: taken whole, or not at all where no
+  // agent listens or too many lines wait. Its answers go to the sink set here, which is called with a device's lock
+  // held and from any hart's thread, or else to MachineShared::agent_output.
+  bool agent_send(std::string_view line);
+  void set_agent_output(ByteSink* sink) { agent_output_.set_sink(sink); }  // before boot()
+
+  // Another generation of the machine, as after it was restored from a snapshot: a new id, and an interrupt that tells
+  // the guest of it. Fails if there is no entropy.
+  Status renew_generation();
+
   // A pause: every hart leaves run() with Exit::stopped, and the clock's thread leaves run_clock(). Time runs on.
   void stop_all();
   // After all of them have left: they may be run again, the clock too.
@@ -81,7 +92,9 @@ class Machine {
   // clock (the RTC) goes on with the host's, as a computer's does while it is suspended; else it goes on where it
   // stood. Without effect on virtual time, which stands still anyway.
   void freeze() { own_clock_.freeze(); }
-  void thaw(bool follow) { own_clock_.thaw(follow); }
+  void thaw(bool follow);
+  // After thaw(): with `follow` has the guest's agent set its clock. May wait for guest memory that is still on its way.
+  void tell_agent_time(bool follow);
   // The snapshot that dirty pages are dirty with respect to; zero: none.
   const SnapshotId& last_snapshot() const { return last_snapshot_; }
   // The machine has just been saved as, or restored from, this one. As save_state().
@@ -173,6 +186,9 @@ class Machine {
   PowerSwitch power_;
   Output output_;
   ConsoleInput input_;
+  AgentInput agent_input_;
+  AgentOutput agent_output_;
+  LockedEntropy entropy_;
   std::unique_ptr<GuestMemory> memory_;
   Bus bus_;
   IsaOptions isa_;
@@ -182,6 +198,7 @@ class Machine {
   Syscon syscon_;
   Uart16550 uart_;
   GoldfishRtc rtc_;
+  VmGenId vmgenid_;
   VirtioConsole console_;
   VirtioRng rng_;
   std::vector<std::unique_ptr<BlockBackend>> disks_;
@@ -197,6 +214,7 @@ class Machine {
   std::unique_ptr<CompilerTier> compiler_tier_;
   std::vector<std::unique_ptr<Hart>> harts_;
   bool booted_ = false;
+  bool restored_ = false;  // and has not run yet
   SnapshotId last_snapshot_{};
   Atomic<u32> clock_stop_{0};
 };

@@ -44,6 +44,7 @@ std::vector<u8> Machine::save_state() {
   syscon_.save(out);
   uart_.save(out);
   rtc_.save(out);
+  vmgenid_.save(out);
   for (const auto& slot : slots_) slot->save(out);
   return out.bytes();
 }
@@ -55,7 +56,25 @@ Status Machine::restore(std::span<const u8> state) {
   const Status loaded = load_state(in);
   if (!loaded) return errorf("the snapshot does not fit this machine: %s", loaded.message().c_str());
   booted_ = true;
+  restored_ = true;
   return {};
+}
+
+void Machine::thaw(bool follow) {
+  if (!own_clock_.frozen()) return;
+  // Before the first instruction: no two machines of one snapshot draw the same random numbers. Without entropy the guest has
+  // had none before either.
+  if (restored_ && !renew_generation()) platform_.log().write(LogLevel::warning, "no entropy to renew the machine's generation");
+  restored_ = false;
+  own_clock_.thaw(follow);
+}
+
+void Machine::tell_agent_time(bool follow) {
+  if (!follow || clock_ != &own_clock_) return;
+  constexpr u64 kSecond = 1'000'000'000;
+  const u64 now = clock_->unix_nanoseconds();
+  agent_send(format("clock %llu.%09llu", static_cast<unsigned long long>(now / kSecond),
+                    static_cast<unsigned long long>(now % kSecond)));
 }
 
 Status Machine::load_state(StateReader& in) {
@@ -109,6 +128,7 @@ Status Machine::load_state(StateReader& in) {
   syscon_.load(in);
   uart_.load(in);
   rtc_.load(in);
+  vmgenid_.load(in);
   for (auto& slot : slots_) slot->load(in);
   if (in.failed()) return Error{in.error()};
   if (!in.at_end()) return Error{"saved state goes on behind its end"};

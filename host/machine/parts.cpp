@@ -121,6 +121,34 @@ void ConsoleInput::load(StateReader& in) {
   for (const u8 byte : bytes) bytes_[written_++] = byte;
 }
 
+u32 AgentInput::read(std::span<u8> to) {
+  Guard guard(lock_);
+  u32 taken = 0;
+  while (taken < to.size() && read_ != written_) to[taken++] = bytes_[read_++ % kCapacity];
+  return taken;
+}
+
+bool AgentInput::add(std::string_view line) {
+  Guard guard(lock_);
+  if (line.size() >= kCapacity - (written_ - read_)) return false;
+  for (const char c : line) bytes_[written_++ % kCapacity] = static_cast<u8>(c);
+  bytes_[written_++ % kCapacity] = '\n';
+  return true;
+}
+
+void AgentInput::clear() {
+  Guard guard(lock_);
+  read_ = written_;
+}
+
+u32 AgentOutput::write(std::span<const u8> bytes) {
+  const u32 size = static_cast<u32>(bytes.size());
+  // One producer at a time: the console's lock is held.
+  const u32 taken = sink_ != nullptr ? sink_->write(bytes) : ring_.room() < size ? 0 : ring_.push(bytes.data(), size);
+  if (taken < size) ring_.dropped.fetch_add(size - taken);
+  return size;
+}
+
 void Htif::answer(u64 value) {
   if (fromhost_.value != 0) memory_.store<u64>(fromhost_, value);
 }

@@ -2,6 +2,8 @@
 // The small parts that connect harts, devices and platform, each implementing an interface of a lower layer.
 #pragma once
 
+#include <string_view>
+
 #include "devices/byte_fifo.h"
 #include "hart/interfaces.h"
 #include "machine/platform.h"
@@ -132,6 +134,49 @@ class ConsoleInput final : public ByteSource {
   u8 bytes_[kCapacity];
   u32 written_ = 0, read_ = 0;
   bool refused_ = false;
+};
+
+// The platform's entropy for several callers at once: the guest's generator, whoever renews the machine's generation.
+class LockedEntropy final : public EntropySource {
+ public:
+  explicit LockedEntropy(EntropySource& source) : source_(source) {}
+  u32 fill(std::span<u8> to) override {
+    Guard guard(lock_);
+    return source_.fill(to);
+  }
+
+ private:
+  EntropySource& source_;
+  Lock lock_;
+};
+
+// Lines for the guest's agent, until the guest takes them. Any thread.
+class AgentInput final : public ByteSource {
+ public:
+  static constexpr u32 kCapacity = 4096;  // bytes
+  u32 read(std::span<u8> to) override;
+  // The line, without its end, and a line feed; all of it or, where there is no room, nothing.
+  bool add(std::string_view line);
+  void clear();
+
+ private:
+  Lock lock_;
+  u8 bytes_[kCapacity];
+  u32 written_ = 0, read_ = 0;
+};
+
+// What the guest's agent says: to the embedder's sink if it set one, else to the shared ring. Never stops the guest: a
+// write that finds no room is dropped whole, and counted.
+class AgentOutput final : public ByteSink {
+ public:
+  explicit AgentOutput(ByteRing& ring) : ring_(ring) {}
+  // Before the machine boots.
+  void set_sink(ByteSink* sink) { sink_ = sink; }
+  u32 write(std::span<const u8> bytes) override;
+
+ private:
+  ByteRing& ring_;
+  ByteSink* sink_ = nullptr;
 };
 
 // HTIF as bare-metal test programs use it: exit codes, console bytes, and the write call.

@@ -11,8 +11,10 @@ namespace hartwood {
 class InterruptSink {
  public:
   virtual ~InterruptSink() = default;
-  // `source` as the device tree numbers it; level-triggered.
+  // `source` as the device tree numbers it. The level of a wire that is level-triggered.
   virtual void set_level(u32 source, bool level) = 0;
+  // One request, whatever the level: an edge. It is kept until it is served; several at once may become one.
+  virtual void pulse(u32 source) = 0;
 };
 
 // One wire. A default line goes nowhere.
@@ -22,6 +24,9 @@ class InterruptLine {
   InterruptLine(InterruptSink& sink, u32 source) : sink_(&sink), source_(source) {}
   void set(bool level) const {
     if (sink_ != nullptr) sink_->set_level(source_, level);
+  }
+  void pulse() const {
+    if (sink_ != nullptr) sink_->pulse(source_);
   }
 
  private:

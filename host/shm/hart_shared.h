@@ -104,6 +104,7 @@ struct alignas(64) MachineShared {
   HartShared harts[kMaxInitiators];  // the last one is the control thread's: it initiates and never runs
   ByteRing console_output;           // console bytes towards the page
   ByteRing serial_output;            // the 16550's, where it is not the console
+  ByteRing agent_output;             // lines of the guest's agent, each whole
 };
 
 enum PowerState : u32 {

@@ -20,6 +20,8 @@ struct ByteRing {
   u32 reserved = 0;
   u8 data[kCapacity] = {};  // +16
 
+  // What the producer may push now; the consumer only makes it more.
+  u32 room() const { return kCapacity - (written.load() - read.load()); }
   // Copies what fits and wakes the consumer, which waits on `written`. Returns the number of bytes taken.
   u32 push(const u8* from, u32 size) {
     const u32 at = written.load();

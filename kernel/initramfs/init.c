@@ -11,17 +11,17 @@
 // Signals, as busybox's commands send them: SIGUSR2 power off, SIGTERM reboot, SIGUSR1 halt.
 // An executable /etc/rc runs before all that; its status is ignored.
 
-#include <fcntl.h>
 #include <linux/reboot.h>
 #include <net/if.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "bare.h"
 
 enum { kGraceSeconds = 1, kRespawnPauseSeconds = 1, kCommandLineBytes = 4096, kMountTableBytes = 8192 };
 
@@ -29,31 +29,6 @@ static char command_line[kCommandLineBytes];
 static char mount_table[kMountTableBytes];
 static char console_path[64];
 static char *environment[64];
-
-// ---------------------------------------------------------------------------- system calls and strings
-
-static long call(long number, long a, long b, long c, long d, long e) {
-    register long a0 __asm__("a0") = a;
-    register long a1 __asm__("a1") = b;
-    register long a2 __asm__("a2") = c;
-    register long a3 __asm__("a3") = d;
-    register long a4 __asm__("a4") = e;
-    register long a7 __asm__("a7") = number;
-    __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a7) : "memory");
-    return a0;
-}
-
-static unsigned long length_of(const char *text) {
-    unsigned long length = 0;
-    while (text[length]) length++;
-    return length;
-}
-
-static int starts_with(const char *text, const char *prefix) {
-    while (*prefix)
-        if (*text++ != *prefix++) return 0;
-    return 1;
-}
 
 static void print(const char *text) { call(SYS_write, 1, (long)text, (long)length_of(text), 0, 0); }
 
@@ -64,21 +39,6 @@ static void print_number(unsigned value) {
     do digits[--at] = (char)('0' + value % 10);
     while (value /= 10);
     print(digits + at);
-}
-
-// Fills `buffer` with the file's start, zero-terminated; empty when there is no such file.
-static void read_file(const char *path, char *buffer, unsigned long size) {
-    unsigned long used = 0;
-    long file = call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY, 0, 0);
-    if (file >= 0) {
-        long got;
-        do {
-            got = call(SYS_read, file, (long)(buffer + used), (long)(size - 1 - used), 0, 0);
-            if (got > 0) used += (unsigned long)got;
-        } while (got > 0 && used + 1 < size);
-        call(SYS_close, file, 0, 0, 0, 0);
-    }
-    buffer[used] = 0;
 }
 
 // ---------------------------------------------------------------------------- set-up
@@ -204,6 +164,21 @@ static long start(const char *path, char *const *arguments) {
     __builtin_unreachable();
 }
 
+// Starts what serves the machine's owner (agent.c), with nothing of the console. It gets what time is left over until
+// it waits for its first command, so that the prompt does not come later for it. A machine without it goes on.
+static void start_agent(void) {
+    static char *const arguments[] = {"/usr/bin/hartwood-agent", 0};
+    if (call(SYS_clone, SIGCHLD, 0, 0, 0, 0) != 0) return;
+    unsigned long none = 0;
+    for (long standard = 0; standard <= 2; standard++) call(SYS_close, standard, 0, 0, 0, 0);
+    call(SYS_setsid, 0, 0, 0, 0, 0);
+    call(SYS_setpriority, PRIO_PROCESS, 0, 19, 0, 0);
+    call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof none, 0);
+    call(SYS_execve, (long)arguments[0], (long)arguments, (long)environment, 0, 0);
+    call(SYS_exit, 127, 0, 0, 0, 0);
+    __builtin_unreachable();
+}
+
 static void pause_for(long seconds) {
     struct timespec time = {.tv_sec = seconds, .tv_nsec = 0};
     call(SYS_nanosleep, (long)&time, 0, 0, 0, 0);
@@ -268,8 +243,7 @@ static long uptime_seconds(void) {
     return now.tv_sec;
 }
 
-// Called by the entry below with the stack as the kernel left it: argc, argv, 0, environment, 0, ...
-__attribute__((used, noreturn)) static void run(char **stack) {
+__attribute__((used, noreturn)) void run(char **stack) {
     unsigned long all = ~0ul;
     call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof all, 0);
     build_environment(stack + (long)stack[0] + 2);
@@ -277,6 +251,7 @@ __attribute__((used, noreturn)) static void run(char **stack) {
     find_console();
     call(SYS_sethostname, (long)"hartwood", 8, 0, 0, 0);
     loopback_up();
+    start_agent();
     call(SYS_chdir, (long)"/root", 0, 0, 0, 0);
 
     if (call(SYS_faccessat, AT_FDCWD, (long)"/etc/rc", X_OK, 0, 0) == 0) {
@@ -300,15 +275,3 @@ __attribute__((used, noreturn)) static void run(char **stack) {
         if (uptime_seconds() - started < kRespawnPauseSeconds) pause_for(kRespawnPauseSeconds);
     }
 }
-
-__asm__(
-    ".globl _start\n"
-    "_start:\n"
-    ".option push\n"
-    ".option norelax\n"
-    "    lla gp, __global_pointer$\n"
-    ".option pop\n"
-    "    mv a0, sp\n"
-    "    andi sp, sp, -16\n"
-    "    mv ra, zero\n"
-    "    tail run\n");

@@ -21,6 +21,7 @@ BoardDescription board(u32 harts) {
   d.plic = PaRange{Pa(0xc00'0000), 0x60'0000};
   d.uart = BoardDevice{{Pa(0x1000'0000), 0x100}, 10};
   d.rtc = BoardDevice{{Pa(0x10'1000), 0x1000}, 11};
+  d.vmgenid = BoardDevice{{Pa(0x400'0000), 0x1000}, 64};
   d.test = PaRange{Pa(0x10'0000), 0x1000};
   for (u32 i = 0; i < 8; i++) d.virtio_mmio.push_back({{Pa(0x1000'1000 + i * 0x1000), 0x1000}, i + 1});
   d.bootargs = "console=ttyS0 root=/dev/vda";
@@ -135,6 +136,10 @@ TEST(BoardFdt, DescribesTheDevices) {
   EXPECT_EQ(tree.cells("/soc/serial", "interrupts"), Cells{10});
   EXPECT_EQ(tree.cells("/soc/serial", "interrupt-parent"), plic);
   EXPECT_EQ(tree.text("/soc/rtc@101000", "compatible"), "google,goldfish-rtc");
+  EXPECT_EQ(tree.text("/soc/rng@4000000", "compatible"), "microsoft,vmgenid");
+  EXPECT_EQ(tree.cells("/soc/rng@4000000", "reg"), (Cells{0, 0x400'0000, 0, 0x1000}));
+  EXPECT_EQ(tree.cells("/soc/rng@4000000", "interrupts"), Cells{64});
+  EXPECT_EQ(tree.cells("/soc/rng@4000000", "interrupt-parent"), plic);
   EXPECT_EQ(tree.text("/soc/test@100000", "compatible"), "sifive,test1|sifive,test0|syscon");
   EXPECT_EQ(tree.cells("/poweroff", "regmap"), tree.cells("/soc/test", "phandle"));
   EXPECT_EQ(tree.cells("/poweroff", "value"), Cells{0x5555});
@@ -179,6 +184,8 @@ TEST(BoardFdt, RefusesContradictions) {
        },
        "not all in its memory"},
       {"interrupt 97", [](auto& d) { d.uart->interrupt = 97; }, "UART uses interrupt 97"},
+      {"generation id's interrupt", [](auto& d) { d.vmgenid->interrupt = 97; }, "generation id uses interrupt 97"},
+      {"generation id without bytes", [](auto& d) { d.vmgenid->registers.bytes = 0; }, "generation id has no bytes"},
       {"no PLIC", [](auto& d) { d.plic.reset(); }, "but the PLIC has 0"},
       {"too many sources", [](auto& d) { d.plic_sources = 1024; }, "1023"},
       {"same place", [](auto& d) { d.virtio_mmio[1] = d.virtio_mmio[0]; }, "twice"},

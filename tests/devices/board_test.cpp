@@ -175,10 +175,10 @@ TEST(Entropy, SeededBytesRepeatAndDiffer) {
 
 TEST(VirtMap, RegionsLieApart) {
   const std::vector<std::pair<u64, u64>> regions = {
-      {virt::kSysconBase, virt::kSysconBytes},   {virt::kRtcBase, virt::kRtcBytes},
-      {virt::kAclintBase, virt::kAclintBytes},   {virt::kPlicBase, virt::kPlicBytes},
-      {virt::kUartBase, virt::kUartBytes},       {virt::virtio_base(0), virt::kVirtioBytes},
-      {virt::virtio_base(7), virt::kVirtioBytes}};
+      {virt::kSysconBase, virt::kSysconBytes},    {virt::kRtcBase, virt::kRtcBytes},
+      {virt::kAclintBase, virt::kAclintBytes},    {virt::kVmGenIdBase, virt::kVmGenIdBytes},
+      {virt::kPlicBase, virt::kPlicBytes},        {virt::kUartBase, virt::kUartBytes},
+      {virt::virtio_base(0), virt::kVirtioBytes}, {virt::virtio_base(7), virt::kVirtioBytes}};
   for (size_t i = 1; i < regions.size(); i++) EXPECT_LE(regions[i - 1].first + regions[i - 1].second, regions[i].first);
   EXPECT_EQ(virt::virtio_base(7), 0x1000'8000u);
   EXPECT_EQ(virt::virtio_irq(7), 8u);

@@ -129,6 +129,47 @@ TEST_F(PlicTest, RequestStaysWhenTheLevelFallsBeforeTheClaim) {
   EXPECT_FALSE(pending(2));
 }
 
+TEST_F(PlicTest, AnEdgeIsOneRequest) {
+  arm(64, 1, 1);
+  device.pulse(64);
+  device.pulse(64);
+  EXPECT_TRUE(pending(64));
+  EXPECT_EQ(harts.lines(0), kSeip);
+  EXPECT_EQ(read_reg(device, claim_of(1)), 64u);
+  EXPECT_FALSE(pending(64));
+  EXPECT_EQ(harts.lines(0), 0u);
+  write_reg(device, claim_of(1), 64);
+  EXPECT_FALSE(pending(64)) << "it does not come back by itself";
+  EXPECT_EQ(harts.lines(0), 0u);
+}
+
+TEST_F(PlicTest, AnEdgeWhileInServiceComesAfterTheCompletion) {
+  arm(64, 1, 1);
+  arm(64, 1, 3);
+  device.pulse(64);
+  EXPECT_EQ(read_reg(device, claim_of(1)), 64u);
+  device.pulse(64);
+  device.pulse(64);
+  EXPECT_FALSE(pending(64));
+  EXPECT_EQ(read_reg(device, claim_of(3)), 0u) << "one request at a time";
+  write_reg(device, claim_of(1), 64);
+  EXPECT_TRUE(pending(64));
+  EXPECT_EQ(read_reg(device, claim_of(3)), 64u);
+  write_reg(device, claim_of(3), 64);
+  EXPECT_FALSE(pending(64));
+}
+
+TEST_F(PlicTest, AnEdgeWaitsUntilItsSourceIsEnabled) {
+  device.pulse(64);
+  EXPECT_TRUE(pending(64));
+  EXPECT_EQ(harts.lines(0), 0u);
+  arm(64, 1, 1);
+  EXPECT_EQ(harts.lines(0), kSeip);
+  for (const u32 source : {0u, 96u, ~0u}) device.pulse(source);
+  device.reset();
+  EXPECT_FALSE(pending(64));
+}
+
 TEST_F(PlicTest, SharedSourceIsClaimedOnceAndCompletedFromAnyContextThatEnablesIt) {
   arm(6, 1, 1);
   arm(6, 1, 3);
@@ -169,6 +210,8 @@ TEST_F(PlicTest, State) {
   device.set_level(9, true);
   device.set_level(33, true);
   EXPECT_EQ(read_reg(device, claim_of(2)), 33u);
+  device.set_level(33, false);
+  device.pulse(33);
   write_reg(device, threshold_of(1), 1);
   FakeHarts other_harts{2};
   Plic other{2, other_harts};

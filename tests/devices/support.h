@@ -60,8 +60,10 @@ struct FakeWires final : InterruptSink {
     if (level && !levels.at(source)) rises.at(source)++;
     levels.at(source) = level;
   }
+  void pulse(u32 source) override { pulses.at(source)++; }
   std::array<std::atomic<bool>, 128> levels{};
   std::array<std::atomic<u32>, 128> rises{};
+  std::array<std::atomic<u32>, 128> pulses{};
 };
 
 // Takes `room` bytes and then refuses.

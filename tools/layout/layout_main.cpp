@@ -99,6 +99,7 @@ int main() {
   OFFSET(MachineShared, harts);
   OFFSET(MachineShared, console_output);
   OFFSET(MachineShared, serial_output);
+  OFFSET(MachineShared, agent_output);
 
   std::puts("\n// struct CompilerStatistics");
   OFFSET(CompilerStatistics, requests);

@@ -32,6 +32,7 @@ VirtioConsole::VirtioConsole(std::vector<ConsolePort> ports) {
   HW_CHECK(!ports.empty() && ports.size() <= kMaxPorts, "number of console ports");
   for (ConsolePort& port : ports) {
     HW_CHECK(port.name.size() <= kMaxNameBytes, "length of a console port's name");
+    HW_CHECK(std::has_single_bit(port.queue_size), "size of a console port's queues");
     ports_.emplace_back().options = std::move(port);
   }
 }
@@ -241,7 +242,7 @@ void VirtioConsole::notify(u32 queue) {
   } else if (queue == kControlReceive) {
     flush_messages();
   } else {
-    const u32 index = queue < 2 ? 0 : queue / 2 - 1;
+    const u32 index = port_of(queue);
     if (queue % 2 == 0)
       pull_input(index);
     else

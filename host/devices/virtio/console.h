@@ -27,6 +27,8 @@ struct ConsolePort {
   u16 columns = 80;
   u16 rows = 24;
   bool connected = true;  // the host's end is open
+  // Of the port's two queues; a power of two. Linux gives a page to each entry of the one that receives.
+  u16 queue_size = 256;
 };
 
 class VirtioConsole final : public VirtioDevice {
@@ -34,10 +36,11 @@ class VirtioConsole final : public VirtioDevice {
   static constexpr u32 kDeviceId = 3;
   static constexpr u32 kSizeFeature = 0, kMultiportFeature = 1, kEmergencyWriteFeature = 2;
   static constexpr u32 kMaxPorts = 16;
-  static constexpr u32 kQueueSize = 256;
+  static constexpr u32 kQueueSize = 256;                           // of the control queues
   static constexpr u32 kControlReceive = 2, kControlTransmit = 3;  // queues
   static constexpr u32 receive_queue(u32 port) { return port == 0 ? 0 : 2 * port + 2; }
   static constexpr u32 transmit_queue(u32 port) { return receive_queue(port) + 1; }
+  static constexpr u32 port_of(u32 queue) { return queue < 2 ? 0 : queue / 2 - 1; }  // not of a control queue
 
   // [virtio: Console Device, Multiport Device Operation]
   enum Event : u16 {
@@ -71,7 +74,10 @@ class VirtioConsole final : public VirtioDevice {
   u32 id() const override { return kDeviceId; }
   u64 features() const override;
   u32 queue_count() const override { return 2 * (static_cast<u32>(ports_.size()) + 1); }
-  u32 queue_max(u32) const override { return kQueueSize; }
+  u32 queue_max(u32 queue) const override {
+    const bool control = queue == kControlReceive || queue == kControlTransmit;
+    return control ? kQueueSize : ports_[port_of(queue)].options.queue_size;
+  }
   void read_config(u32 offset, std::span<u8> to) override;
   void write_config(u32 offset, std::span<const u8> from) override;
   void notify(u32 queue) override;
