@@ -5,8 +5,8 @@
 //
 //   node tools/build-web.mjs [OUT]        default dist; without precompression unless --compress is given
 //
-// Needs build/wasm/hartwood_core.wasm and a C++ compiler. HARTWOOD_GUEST names a folder with Image, initramfs.cpio
-// and licences.json; without it build/guest/{kernel,initramfs,licences} have them. HARTWOOD_CORE names another core.
+// Needs build/wasm/hartwood_core.wasm and a C++ compiler. HARTWOOD_GUEST names a folder with Image, initramfs.cpio,
+// licences.json and prompt.hws; without it build/guest/{kernel,initramfs,licences,snapshot} have them. HARTWOOD_CORE names another core.
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
@@ -33,7 +33,7 @@ const hashOf = (data) => createHash('sha256').update(data).digest('hex').slice(0
 /** The folders that hold the guest's files. */
 function guestFolders() {
   const given = process.env.HARTWOOD_GUEST;
-  return given ? [given] : [join(buildDir, 'guest', 'kernel'), join(buildDir, 'guest', 'initramfs'), join(buildDir, 'guest', 'licences')];
+  return given ? [given] : [join(buildDir, 'guest', 'kernel'), join(buildDir, 'guest', 'initramfs'), join(buildDir, 'guest', 'licences'), join(buildDir, 'guest', 'snapshot')];
 }
 
 function needFile(file, how) {
@@ -120,6 +120,7 @@ async function buildWeb(out) {
     workers: Object.fromEntries(kWorkers.map((kind) => [kind, workerOutputs.get(`workers/${kind}-worker.ts`).name])),
     kernel: assets.copy(kernel, 'kernel', '.bin'),
     initrd: assets.copy(initrd, 'initramfs', '.cpio'),
+    snapshot: assets.copy(guestFile('prompt.hws'), 'prompt', '.hws'),
   };
   const scripts = await build({
     ...common, outdir: assets.folder, splitting: true,

@@ -3,7 +3,7 @@
 // when the machine ends. It instantiates the core first (constructors run here, once) and lives in its event loop: it
 // never blocks and never runs a hart.
 import {
-  MachineShared_console_output, MachineShared_console_room, MachineShared_event, MachineShared_exit_code,
+  MachineShared_agent_output, MachineShared_console_output, MachineShared_console_room, MachineShared_event, MachineShared_exit_code,
   MachineShared_fatal, MachineShared_fatal_message, MachineShared_power, MachineShared_serial_output, kPowerOn,
   sizeof_MachineShared_fatal_message,
 } from '../build/generated/layout.ts';
@@ -34,6 +34,7 @@ const kStagingSlack = 2 * kPage;
 /** Output that the page has not consumed yet: beyond this we leave bytes in the ring, and the guest's writes wait. */
 const kOutputWindow = 512 * 1024;
 const kOutputChunk = 32 * 1024;
+const kMostAgentLine = 1024;
 
 export type Post = (message: FromIo, transfer?: Transferable[]) => void;
 
@@ -82,6 +83,9 @@ export class IoMachine {
         break;
       case 'pause':
         this.core?.exports.hw_stop_clock();
+        break;
+      case 'agent':
+        this.guarded(() => this.tellAgent(message.line));
         break;
       case 'freeze':
       case 'thaw':
@@ -197,8 +201,28 @@ export class IoMachine {
     };
     const failed = (error: unknown): void => this.fail(error);
     for (const { from, ring } of rings) this.pumpOutput(core, from, ring).catch(failed);
+    this.pumpAgent(new RingReader(buffer, shared + MachineShared_agent_output)).catch(failed);
     this.watchPower(words, shared).catch(failed);
     this.post({ type: 'started' });
+  }
+
+  private tellAgent(line: string): void {
+    if (this.core === null || this.frozen) return;
+    const text = new TextEncoder().encode(line);
+    const at = this.allocate(this.core, text.length + 1, "a line for the guest's agent");
+    this.core.bytes.set(text, at);
+    this.core.exports.hw_agent_send(at, text.length);
+    this.core.exports.hw_release(at);
+  }
+
+  private async pumpAgent(ring: RingReader): Promise<never> {
+    const decoder = new TextDecoder();
+    for (let rest = ''; ;) {
+      await ring.ready(this.wait);
+      const lines = (rest + decoder.decode(ring.take(), { stream: true })).split('\n');
+      rest = (lines.pop() ?? '').slice(-kMostAgentLine);
+      for (const line of lines) this.post({ type: 'agent', line });
+    }
   }
 
   private async answer(question: Extract<ToIo, { id: number }>): Promise<void> {

@@ -79,6 +79,8 @@ export type ToIo =
   | { type: 'freeze'; id: number }
   | { type: 'thaw'; id: number; follow: boolean }
   | ({ type: 'save'; id: number } & SaveOptions)
+  /** A line for the guest's agent; one that it does not take is lost. */
+  | { type: 'agent'; line: string }
   | { type: 'input'; bytes: Uint8Array }
   | { type: 'resize'; columns: number; rows: number }
   /** The page has taken `bytes` of output off our hands. */
@@ -125,6 +127,8 @@ export type FromIo =
   | { type: 'copied'; id: number }
   | { type: 'answer'; id: number; blob?: Blob; error?: ErrorReport }
   | { type: 'output'; from: 'console' | 'serial'; bytes: Uint8Array }
+  /** From the guest's agent. */
+  | { type: 'agent'; line: string }
   | { type: 'log'; level: number; text: string }
   /** The machine ended by itself; all of its output was posted before. `power` is a PowerState. */
   | { type: 'ended'; power: number; exitCode: number }

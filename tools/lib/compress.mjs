@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { cacheDir } from './project.mjs';
 
-const alreadyCompressed = new Set(['.br', '.gz', '.zst', '.xz', '.png', '.jpg', '.webp', '.avif', '.woff2']);
+const alreadyCompressed = new Set(['.br', '.gz', '.zst', '.xz', '.png', '.jpg', '.webp', '.avif', '.woff2', '.hws']);
 const smallest = 512;
 
 const encoders = {

@@ -4,6 +4,7 @@
 // then has links to them:
 //   kernel/         Image, vmlinux, System.map, kernel.config           initramfs/   initramfs.cpio, busybox.version
 //   licences/       licences.json and texts of the two                  debian/      Debian's stock Image
+//   snapshot/       prompt.hws: the default machine at its prompt
 //   stress/         initramfs.cpio with the stress program of tests/stress
 //   workloads/      workloads.cpio: Debian's userland for the benchmark
 //   references/     newer QEMU and OpenSBI that tests compare with
@@ -90,7 +91,7 @@ function frontKey() {
   return contentKey([
     'web', 'workers', 'tools/build-web.mjs', 'tools/layout', 'tools/lib', 'tools/licences',
     'package.json', 'package-lock.json', 'LICENSE', 'build/generated/layout.ts', 'build/wasm/hartwood_core.wasm',
-  ], ['kernel', 'initramfs', 'licences'].map((name) => readlinkSync(guestLink(name))));
+  ], ['kernel', 'initramfs', 'licences', 'snapshot'].map((name) => readlinkSync(guestLink(name))));
 }
 
 async function buildFront(step, env) {
@@ -182,9 +183,17 @@ export function makeTargets({ tests }) {
     },
     core: { title: 'core, WebAssembly', needs: ['emscripten'], action: (step) => cmakePreset(step, 'wasm', env, 'hartwood_core') },
     wasm: { title: 'tests, WebAssembly', needs: ['core'], action: (step) => cmakePreset(step, 'wasm', env) },
+    snapshot: {
+      title: 'machine at its prompt',
+      needs: ['modules', 'kernel', 'initramfs', 'layout', 'core'],
+      action: (step) => guestPart(step, 'snapshot', 'tools/make-snapshot.mjs', {
+        paths: ['web/api', 'web/test/node-host.ts', 'workers', 'build/generated/layout.ts', 'build/wasm/hartwood_core.wasm'],
+        values: ['kernel', 'initramfs'].map((name) => readlinkSync(guestLink(name))),
+      }),
+    },
     dist: {
       title: 'page (dist/)',
-      needs: ['modules', 'kernel', 'initramfs', 'licences', 'layout', 'core'],
+      needs: ['modules', 'kernel', 'initramfs', 'licences', 'layout', 'core', 'snapshot'],
       action: (step) => buildFront(step, env),
     },
   };

@@ -10,6 +10,7 @@ export interface Assets {
   workers: Record<WorkerKind, string>;
   kernel: { file: string; size: number };
   initrd: { file: string; size: number };
+  snapshot: { file: string; size: number };
 }
 
 declare const HARTWOOD_ASSETS: Assets; // defined by tools/build-web.mjs
@@ -67,7 +68,9 @@ export function makeBrowserHost(): MachineHost {
   let core: Promise<WebAssembly.Module> | null = null;
   const file = ({ file: name, size }: Assets['kernel']) => ({ url: assetUrl(name), size });
   return {
-    files: { kernel: file(HARTWOOD_ASSETS.kernel), initrd: file(HARTWOOD_ASSETS.initrd) },
+    files: {
+      kernel: file(HARTWOOD_ASSETS.kernel), initrd: file(HARTWOOD_ASSETS.initrd), snapshot: file(HARTWOOD_ASSETS.snapshot),
+    },
     baseUrl: document.baseURI,
     checkSupport() {
       const why = whyUnsupported();

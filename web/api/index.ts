@@ -24,6 +24,8 @@ const host = makeBrowserHost();
 export const Machine = {
   /** Starts a machine in this page; see BootOptions. */
   boot: (options: BootOptions = {}): Promise<AnyMachine> => AnyMachine.boot(options, host),
+  /** The machine of boot()'s defaults at its first prompt, at once; see RestoreOptions. */
+  instant: (options: RestoreOptions = {}): Promise<AnyMachine> => AnyMachine.instant(options, host),
   /** Goes on with a machine that was saved by machine.snapshot(); see RestoreOptions. */
   restore: (source: SnapshotInput | readonly SnapshotInput[], options: RestoreOptions = {}): Promise<AnyMachine> =>
     AnyMachine.restore(source, options, host),

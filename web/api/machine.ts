@@ -20,7 +20,7 @@ import { ConsoleTail, readNotes, writeNotes } from './console-tail.ts';
 import { MachineError } from './errors.ts';
 import type { MachineHost, WorkerHandle } from './host.ts';
 import {
-  checkConsoleSize, checkHart, checkRamRange, checkSteps, planBoot, type BootOptions, type BootPlan, type RestoreOptions,
+  checkConsoleSize, checkHart, checkRamRange, checkRestoreOptions, checkSteps, kDefaults, planBoot, type BootOptions, type BootPlan, type RestoreOptions,
   type SnapshotInput, type SnapshotOptions,
 } from './options.ts';
 import { planRestore, snapshotSources } from './restore.ts';
@@ -54,6 +54,7 @@ const kEndings: Record<MachineExit['reason'], string> = {
 };
 
 const kMiB = 1 << 20;
+const kAgentPatienceMs = 30_000;
 
 /** What exists only while the machine does. */
 interface Running {
@@ -104,6 +105,7 @@ export class Machine {
   private settleLoaded!: () => void;
   private readonly asked = new Map<number, { resolve: (blob: Blob | undefined) => void; reject: (error: MachineError) => void }>();
   private readonly copied = new Map<number, () => void>();
+  private agentSaid: ((line: string) => void) | null = null;
   private readonly pings = new Map<number, () => void>();
   private readonly started: Promise<void>;
   private settleStart!: { resolve: () => void; reject: (error: MachineError) => void };
@@ -125,7 +127,7 @@ export class Machine {
   static async boot(options: BootOptions, host: MachineHost): Promise<Machine> {
     const plan = planBoot(options, host.files, host.baseUrl);
     host.checkSupport();
-    const machine = new Machine(options, plan, host);
+    const machine = new Machine(options, plan, host, startWorkers(host, plan.configuration.harts));
     await machine.started;
     return machine;
   }
@@ -136,23 +138,43 @@ export class Machine {
    * 'bad-snapshot' for what is damaged, newer, or no snapshot.
    */
   static async restore(source: SnapshotInput | readonly SnapshotInput[], options: RestoreOptions, host: MachineHost): Promise<Machine> {
-    const sources = snapshotSources(source, options, host.baseUrl);
+    return Machine.restoreFrom(snapshotSources(source, options, host.baseUrl), options, host);
+  }
+
+  /**
+   * The machine that boot() would make by default, at its first prompt at once: from a snapshot that comes with the page.
+   * What it printed until then comes first on the console.
+   */
+  static async instant(options: RestoreOptions, host: MachineHost): Promise<Machine> {
+    checkRestoreOptions(options);
+    const { snapshot } = host.files;
+    if (snapshot === null) throw new MachineError('bad-option', 'No snapshot comes with this page.');
+    return Machine.restoreFrom([snapshot], options, host);
+  }
+
+  private static async restoreFrom(sources: FileSource[], options: RestoreOptions, host: MachineHost): Promise<Machine> {
     host.checkSupport();
     host.compileCore().catch(() => {}); // begins now; the constructor hears of a failure
     const pager = host.startWorker<ToPager, FromPager>('pager', 'hartwood pager');
+    // How many harts there are is in the snapshot; starting workers takes as long as its head does.
+    const workers = startWorkers(host, kDefaults.harts);
+    let plan: BootPlan;
     try {
-      const plan = planRestore(await openHeads(pager, sources), options);
-      const machine = new Machine(options, plan, host, pager);
-      await machine.started;
-      return machine;
+      plan = planRestore(await openHeads(pager, sources), options);
     } catch (error) {
-      pager.terminate();
+      for (const worker of [pager, workers.io, workers.clock, ...workers.harts]) worker.terminate();
       throw error;
     }
+    const { harts } = plan.configuration;
+    while (workers.harts.length < harts) workers.harts.push(startHart(host, workers.harts.length));
+    for (const worker of workers.harts.splice(harts)) worker.terminate();
+    const machine = new Machine(options, plan, host, workers, pager);
+    await machine.started;
+    return machine;
   }
 
   private constructor(
-    options: BootOptions | RestoreOptions, plan: BootPlan, host: MachineHost, pager: WorkerHandle<ToPager, FromPager> | null = null,
+    options: BootOptions | RestoreOptions, plan: BootPlan, host: MachineHost, workers: Workers, pager: WorkerHandle<ToPager, FromPager> | null = null,
   ) {
     this.options = options;
     this.host = host;
@@ -184,18 +206,16 @@ export class Machine {
     this.console = new ConsoleStream((bytes) => this.send({ type: 'input', bytes }));
     this.serial = new ConsoleStream(() => {});
 
-    // The io worker first: it has the longest way to go, and its files can arrive while the others start.
-    this.io = host.startWorker('io', 'hartwood io');
+    this.io = workers.io;
     this.io.onMessage = (message) => this.fromIo(message);
     this.io.onError = (message) => this.crash('The io worker', message);
     this.io.post({ type: 'load', files: plan.files, epoch: this.epoch });
-    this.hartWorkers = Array.from({ length: this.harts }, (_, hart) => {
-      const worker = host.startWorker<ToHart, FromHart>('hart', `hartwood hart ${hart}`);
+    this.hartWorkers = workers.harts;
+    for (const [hart, worker] of this.hartWorkers.entries()) {
       worker.onMessage = (message) => this.fromHart(hart, message);
       worker.onError = (message) => this.crash(`The worker of hart ${hart}`, message);
-      return worker;
-    });
-    this.clock = host.startWorker('clock', 'hartwood clock');
+    }
+    this.clock = workers.clock;
     this.clock.onMessage = (message) => this.fromClock(message);
     this.clock.onError = (message) => this.crash('The clock worker', message);
 
@@ -270,6 +290,15 @@ export class Machine {
   }
 
   /**
+   * Has the guest give up its caches and make its free memory zero, for a smaller snapshot. Takes a second or two. Rejects
+   * with 'timeout' where the guest does not run Hartwood's agent, as the initramfs that comes with the page does.
+   */
+  async compact(): Promise<void> {
+    this.mustRun();
+    await this.askAgent('prepare', 'prepared');
+  }
+
+  /**
    * The whole machine as a file, for Machine.restore: memory, processors, devices, disks, and what the console printed last.
    * A machine that runs is paused while its memory is copied. `increment`: only what has changed since the machine was last
    * saved or restored; it needs that snapshot to be restored.
@@ -309,6 +338,28 @@ export class Machine {
       if (this.over) reject(this.goneError());
       this.asked.set(id, { resolve, reject });
       this.send(question(id));
+    });
+  }
+
+  /** Resolves when the guest's agent has said `expected`. */
+  private askAgent(line: string, expected: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const failed = (why: string): void => {
+        clearTimeout(patience);
+        this.agentSaid = null;
+        reject(new MachineError('timeout', why));
+      };
+      const patience = setTimeout(() => failed("The guest's agent did not answer; the guest may run none."), kAgentPatienceMs);
+      this.agentSaid = (said) => {
+        if (said !== expected) {
+          failed(`The guest's agent says: ${said}`);
+          return;
+        }
+        clearTimeout(patience);
+        this.agentSaid = null;
+        resolve();
+      };
+      this.send({ type: 'agent', line });
     });
   }
 
@@ -383,6 +434,9 @@ export class Machine {
         break;
       case 'output':
         this.output(message.from, message.bytes);
+        break;
+      case 'agent':
+        this.agentSaid?.(message.line);
         break;
       case 'copied':
         this.copied.get(message.id)?.();
@@ -606,6 +660,24 @@ export class Machine {
     this.asked.clear();
     this.suspension.end(this.goneError());
   }
+}
+
+interface Workers {
+  io: WorkerHandle<ToIo, FromIo>;
+  harts: WorkerHandle<ToHart, FromHart>[];
+  clock: WorkerHandle<ToClock, FromClock>;
+}
+
+const startHart = (host: MachineHost, hart: number): WorkerHandle<ToHart, FromHart> =>
+  host.startWorker('hart', `hartwood hart ${hart}`);
+
+/** The io worker first: it has the longest way to go, and its files can arrive while the others start. */
+function startWorkers(host: MachineHost, harts: number): Workers {
+  return {
+    io: host.startWorker('io', 'hartwood io'),
+    harts: Array.from({ length: harts }, (_, hart) => startHart(host, hart)),
+    clock: host.startWorker('clock', 'hartwood clock'),
+  };
 }
 
 /** The heads of snapshots, by a pager that keeps the rest for itself. */

@@ -107,6 +107,8 @@ const kConsoleArguments = { virtio: 'earlycon=sbi console=hvc0', uart: 'console=
 export interface DefaultFiles {
   kernel: FileSource | null;
   initrd: FileSource | null;
+  /** The default machine at its prompt. */
+  snapshot: FileSource | null;
 }
 
 export interface BootPlan {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // embed.html: a machine and its terminal in a frame, for a page of this or another origin to talk to (protocol.ts). Opened
 // by itself it is a terminal like any other.
-import { Machine, MachineError, type BootOptions } from '../api/index.ts';
+import { MachineError, type BootOptions, type Machine } from '../api/index.ts';
 import { describeExit } from '../shared/explain.ts';
 import { element, showText } from '../shared/elements.ts';
+import { startMachine } from '../shared/start-machine.ts';
 import type { TerminalView } from '../shared/terminal-view.ts';
 import { Theme } from '../shared/theme.ts';
 import { readSettings, type Settings } from '../shared/url-settings.ts';
@@ -31,12 +32,12 @@ class Embed {
       this.fail('bad-option', error instanceof Error ? error.message : String(error));
       return;
     }
-    const { boot } = this.settings;
-    const started = this.start(boot);
+    const { boot, cold } = this.settings;
+    const started = this.start(boot, cold);
     const theme = new Theme(this.settings.theme, (dark) => this.view?.setDark(dark));
     const screenReader = this.settings.screenReader ?? false;
     void started.then(() => this.openTerminal(theme, screenReader)); // see page/main.ts
-    element('restart').addEventListener('click', () => void this.start(boot));
+    element('restart').addEventListener('click', () => void this.start(boot, cold));
     element<HTMLAnchorElement>('out').addEventListener('keydown', (event) => {
       if (event.key === 'Escape') this.view?.focus();
     });
@@ -81,17 +82,17 @@ class Embed {
           message.columns === null || message.rows === null ? null : { columns: message.columns, rows: message.rows });
         break;
       case 'state':
-        if (this.settings !== null && this.state !== 'loading' && this.machine === null) void this.start(this.settings.boot);
+        if (this.settings !== null && this.state !== 'loading' && this.machine === null) void this.start(this.settings.boot, this.settings.cold);
         break;
     }
   }
 
-  private async start(options: BootOptions): Promise<void> {
+  private async start(options: BootOptions, cold: boolean): Promise<void> {
     element('message').hidden = true;
     this.setState('loading');
     let machine: Machine;
     try {
-      machine = await Machine.boot(options);
+      machine = await startMachine(options, cold);
     } catch (error) {
       this.fail(error instanceof MachineError ? error.code : 'core-failed', error instanceof Error ? error.message : String(error));
       return;
@@ -108,7 +109,7 @@ class Embed {
     this.machine = null;
     if (exit.reason === 'failed' || exit.reason === 'terminated') return;
     this.setState(exit.reason, exit.code);
-    if (exit.reason === 'reboot') void this.start(options);
+    if (exit.reason === 'reboot') void this.start(options, true);
     else this.show(describeExit(exit), true);
   }
 

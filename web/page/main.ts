@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // index.html: one machine and its terminal. The machine starts first, then everything else.
-import { Machine, MachineError, type BootOptions } from '../api/index.ts';
+import { MachineError, type BootOptions, type Machine } from '../api/index.ts';
 import { describeExit, explain } from '../shared/explain.ts';
 import { element, showText } from '../shared/elements.ts';
+import { startMachine } from '../shared/start-machine.ts';
 import type { TerminalView } from '../shared/terminal-view.ts';
 import { Theme, recall, remember } from '../shared/theme.ts';
 import { readSettings, SettingsError, type Settings } from '../shared/url-settings.ts';
@@ -18,12 +19,14 @@ class Page {
   private readonly boot = new BootView();
   private readonly status = new StatusLine();
   private readonly bootOptions: BootOptions | null;
+  private readonly cold: boolean;
   machine: Machine | null = null;
   private view: TerminalView | null = null;
 
   constructor(settings: Settings | null) {
     this.bootOptions = settings?.boot ?? null;
-    const started = this.bootOptions === null ? Promise.resolve() : this.start('Starting', this.bootOptions);
+    this.cold = settings?.cold ?? false;
+    const started = this.bootOptions === null ? Promise.resolve() : this.start('Starting', this.bootOptions, this.cold);
     const theme = new Theme(settings?.theme ?? null, (dark) => {
       this.view?.setDark(dark);
       this.nameTheme(theme);
@@ -38,20 +41,20 @@ class Page {
     connectKeyBar(() => this.view);
   }
 
-  /** Boots a machine, whose console is then carried until it ends; resolves when it runs, or failed to. */
-  private async start(title: string, options: BootOptions): Promise<void> {
+  /** Starts a machine, whose console is then carried until it ends; resolves when it runs, or failed to. */
+  private async start(title: string, options: BootOptions, cold: boolean): Promise<void> {
     element('failure').hidden = true;
     element('notice').hidden = true;
     this.boot.show(title);
     this.status.setState('loading');
     let machine: Machine;
     try {
-      machine = await Machine.boot({
+      machine = await startMachine({
         ...options,
         ...(this.view === null ? {} : { size: { columns: this.view.columns, rows: this.view.rows } }),
         onProgress: (progress) => this.boot.progress(progress),
         onLog: (level, text) => (level === 0 ? console.error : console.debug)(`hartwood: ${text}`),
-      });
+      }, cold);
     } catch (error) {
       this.showFailure(error);
       return;
@@ -72,7 +75,7 @@ class Page {
     this.machine = null;
     if (exit.reason === 'reboot') {
       await this.view?.write('\r\n');
-      void this.start('Restarting', options);
+      void this.start('Restarting', options, true);
     } else if (exit.reason !== 'failed') {
       this.status.setState(exit.reason === 'crashed' ? 'failed' : 'off');
       showText('notice-text', describeExit(exit));
@@ -118,7 +121,7 @@ class Page {
       remember(kScreenReaderKey, reader.checked ? '1' : '0');
       this.view?.setScreenReader(reader.checked);
     });
-    element('restart').addEventListener('click', () => void this.start('Starting', this.bootOptions ?? {}));
+    element('restart').addEventListener('click', () => void this.start('Starting', this.bootOptions ?? {}, this.cold));
     element('failure-retry').addEventListener('click', () => location.reload());
     element('failure-defaults').addEventListener('click', () => location.assign(location.pathname));
   }

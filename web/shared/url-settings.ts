@@ -8,6 +8,8 @@ export type ThemeChoice = 'auto' | 'light' | 'dark';
 
 export interface Settings {
   boot: BootOptions;
+  /** Really boots (?boot=cold), although what comes with the page at its prompt would be the same machine. */
+  cold: boolean;
   /** null: as chosen on this page before. */
   theme: ThemeChoice | null;
   screenReader: boolean | null;
@@ -58,6 +60,10 @@ export function readSettings(query: URLSearchParams): Settings {
   const initrd = text('initrd');
   set('initrd', initrd === 'none' ? null : initrd);
 
+  const start = text('boot');
+  if (start !== undefined && start !== 'cold' && start !== 'instant') {
+    throw new SettingsError(`boot=${start} in the address must be cold or instant.`);
+  }
   const theme = text('theme');
   if (theme !== undefined && theme !== 'auto' && theme !== 'light' && theme !== 'dark') {
     throw new SettingsError(`theme=${theme} in the address must be auto, light or dark.`);
@@ -65,6 +71,7 @@ export function readSettings(query: URLSearchParams): Settings {
   const screenReader = query.get('screenreader');
   return {
     boot: boot as BootOptions, // Machine.boot checks every value
+    cold: start === 'cold',
     theme: theme ?? null,
     screenReader: screenReader === null ? null : flag('screenreader', screenReader.trim()),
   };

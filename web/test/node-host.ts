@@ -29,7 +29,7 @@ export const coreFile: URL = process.env['HARTWOOD_CORE'] === undefined
 export function makeNodeHost(): MachineHost {
   let core: Promise<WebAssembly.Module> | null = null;
   return {
-    files: { kernel: null, initrd: null },
+    files: { kernel: null, initrd: null, snapshot: null },
     baseUrl: undefined,
     checkSupport() {},
     compileCore: () => (core ??= readFile(coreFile).then((bytes) => WebAssembly.compile(bytes))),

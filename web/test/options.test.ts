@@ -8,6 +8,7 @@ const kBase = 'https://example.org/lab/index.html';
 const kFiles: DefaultFiles = {
   kernel: { url: 'https://example.org/lab/assets/kernel', size: 10 },
   initrd: { url: 'https://example.org/lab/assets/initrd', size: 20 },
+  snapshot: null,
 };
 const plan = (options: unknown, files = kFiles) => planBoot(options as BootOptions, files, kBase);
 
@@ -127,5 +128,5 @@ for (const [address, length, message] of kWrongRanges) {
 }
 
 test('refused: no kernel anywhere', () => {
-  assert.throws(() => plan({}, { kernel: null, initrd: null }), /kernel is missing/);
+  assert.throws(() => plan({}, { kernel: null, initrd: null, snapshot: null }), /kernel is missing/);
 });
