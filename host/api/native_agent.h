@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -47,9 +48,9 @@ class AgentSocket final : public ByteSink {
     std::memcpy(address.sun_path, path.c_str(), path.size());
     const int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (made < 0) return errorf("cannot make a socket: %s", std::strerror(errno));
-    // What an earlier run left; never a socket that is in use, nor another file.
-    const int old = connect_to(address);
-    if (old == ECONNREFUSED) unlink(path.c_str());
+    // What an earlier run left; never a socket that is in use, nor another kind of file.
+    struct stat old;
+    if (lstat(path.c_str(), &old) == 0 && S_ISSOCK(old.st_mode) && !answers(address)) unlink(path.c_str());
     if (bind(made, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(made, 1) != 0) {
       const int why = errno;
       close(made);
@@ -72,6 +73,7 @@ class AgentSocket final : public ByteSink {
         Guard guard(lock_);
         client_ = accepted;
         pending_.clear();
+        skipping_ = false;
         continue;
       }
       char bytes[4096];
@@ -83,11 +85,16 @@ class AgentSocket final : public ByteSink {
         continue;
       }
       pending_.append(bytes, static_cast<size_t>(got));
-      for (size_t end; (end = pending_.find('\n')) != std::string::npos; pending_.erase(0, end + 1))
-        obey(machine, std::string_view(pending_).substr(0, end));
+      for (size_t end; (end = pending_.find('\n')) != std::string::npos; pending_.erase(0, end + 1)) {
+        if (skipping_)
+          say("!not taken\n");
+        else
+          obey(machine, std::string_view(pending_).substr(0, end));
+        skipping_ = false;
+      }
       if (pending_.size() > AgentInput::kCapacity) {
         pending_.clear();
-        say("!not taken\n");
+        skipping_ = true;  // the rest of a line that is too long
       }
     }
   }
@@ -99,11 +106,11 @@ class AgentSocket final : public ByteSink {
   }
 
  private:
-  static int connect_to(const sockaddr_un& address) {
+  static bool answers(const sockaddr_un& address) {
     const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int result = connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+    const bool connected = connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     close(probe);
-    return result;
+    return connected;
   }
 
   void obey(Machine& machine, std::string_view line) {
@@ -143,6 +150,7 @@ class AgentSocket final : public ByteSink {
 
   int listener_ = -1, client_ = -1;  // client_ is set by serve() only, under lock_
   std::string path_, pending_;
+  bool skipping_ = false;
   Lock lock_;
 };
 

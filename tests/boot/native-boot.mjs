@@ -1,83 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Boots whole kernels in the native machine, waits for their prompts, types, and powers off. Waits for output, never
-// for time; a boot that says nothing for a minute has failed.
+// Boots whole kernels in the native machine, waits for their prompts, types, and powers off.
 //
-//   node tests/boot/native-boot.mjs [HARTWOOD]
-import { spawn } from 'node:child_process';
+//   node --test tests/boot/native-boot.mjs
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { Machine, ours, stock } from './native-machine.mjs';
 
-const hartwood = process.env.HARTWOOD_BINARY ?? 'build/native/hartwood';
-const guest = 'build/guest';
-const ours = ['--kernel', `${guest}/kernel/Image`, '--initrd', `${guest}/initramfs/initramfs.cpio`];
-const stock = ['--kernel', `${guest}/debian/Image`, '--initrd', `${guest}/initramfs/initramfs.cpio`];
 const openSbi = '/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin';
-const kSilence = 60_000;
-const kPrompt = 'root@hartwood:~# ';
-
-/** A machine with its console: waitFor(text) resolves once `text` was printed after what was awaited before. */
-class Machine {
-  constructor(args) {
-    this.output = '';
-    this.at = 0;
-    this.waiting = null;
-    this.child = spawn(hartwood, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-    this.child.stdout.on('data', (bytes) => this.take(bytes));
-    this.child.stderr.on('data', (bytes) => this.take(bytes));
-    this.exited = new Promise((resolve) => this.child.on('close', (code, signal) => {
-      this.waiting?.reject(new Error(`the machine ended (${signal ?? code}) before it printed that:\n${this.tail()}`));
-      resolve(code);
-    }));
-  }
-  tail() {
-    return this.output.slice(-1500);
-  }
-  take(bytes) {
-    this.output += bytes;
-    this.look();
-  }
-  look() {
-    if (!this.waiting) return;
-    clearTimeout(this.timer);
-    const found = this.output.indexOf(this.waiting.text, this.at);
-    if (found >= 0) {
-      this.at = found + this.waiting.text.length;
-      const { resolve } = this.waiting;
-      this.waiting = null;
-      resolve();
-      return;
-    }
-    const { text, reject } = this.waiting;
-    this.timer = setTimeout(() => {
-      this.child.kill('SIGKILL');
-      reject(new Error(`nothing printed for ${kSilence} ms while waiting for ${JSON.stringify(text)}:\n${this.tail()}`));
-    }, kSilence);
-  }
-  waitFor(text) {
-    return new Promise((resolve, reject) => {
-      this.waiting = { text, resolve, reject };
-      this.look();
-    });
-  }
-  /** Runs a command and returns what it printed. */
-  async run(command) {
-    await this.waitFor(kPrompt);
-    const mark = Math.random().toString(36).slice(2);
-    this.child.stdin.write(`${command}; echo "<${mark}"">"\n`);
-    // The echo of the typed line has the quotes in it; the command's own output does not.
-    const from = this.at;
-    await this.waitFor(`<${mark}>`);
-    return this.output.slice(this.output.indexOf('\n', from) + 1, this.at - mark.length - 2);
-  }
-  async powerOff() {
-    await this.waitFor(kPrompt);
-    this.child.stdin.write('poweroff\n');
-    return this.exited;
-  }
-}
 
 async function check(args, { harts, release }) {
   const machine = new Machine(args);

@@ -78,6 +78,17 @@ TEST_F(ConsoleTest, ResizeWithoutTheFeatureOrMultiport) {
   EXPECT_NE(driver.get(VirtioMmio::kConfigGeneration), generation);
 }
 
+TEST_F(ConsoleTest, EachPortHasQueuesOfItsSize) {
+  VirtioConsole small{{{.name = "console"}, {.name = "stream", .console = false, .queue_size = 16}}};
+  const u32 sizes[] = {256, 256, VirtioConsole::kQueueSize, VirtioConsole::kQueueSize, 16, 16};
+  ASSERT_EQ(small.queue_count(), std::size(sizes));
+  for (u32 queue = 0; queue < std::size(sizes); queue++) EXPECT_EQ(small.queue_max(queue), sizes[queue]) << queue;
+  for (u32 port = 0; port < 3; port++) {
+    EXPECT_EQ(VirtioConsole::port_of(VirtioConsole::receive_queue(port)), port);
+    EXPECT_EQ(VirtioConsole::port_of(VirtioConsole::transmit_queue(port)), port);
+  }
+}
+
 TEST_F(ConsoleTest, OutputReachesTheSinkOfItsPort) {
   start();
   open_port(0);
