@@ -22,20 +22,23 @@ const typed = 'i=0; while [ $i -lt 300 ]; do i=$((i+1)); done; find /bin /etc | 
   'for n in 1 2 3; do seq 1 2000 | gzip | gunzip | sha1sum; done; echo $i; poweroff\n';
 const limit = 2e9; // several times what a boot takes
 
-/** `engine`: of the configuration. Types at the prompt; ends with the machine. `slice`: instructions of one call. */
+/** `engine`: of the configuration. Asks the agent at the prompt, then types; ends with the machine. `slice`: instructions of one call. */
 function boot(engine, slice = 100_000) {
   const started = performance.now();
   const machine = new SyncMachine(
     { harts: 1, memory: 128, append: 'console=hvc0', clock: 'virtual', seed: 5, ...engine }, files);
-  let console = '', prompted = false;
+  let console = '', agent = '', asked = false, prompted = false;
   const places = []; // retired after each call
   const look = () => {
     places.push(machine.retired);
     console += machine.output().toString('latin1');
-    if (!prompted && console.includes(prompt)) {
+    agent += machine.agentOutput();
+    // It starts in what time the boot leaves; until then the line is not taken.
+    if (!asked && console.includes(prompt)) asked = machine.agentSend('ping');
+    if (!prompted && agent !== '') {
       prompted = true;
       machine.input(typed);
-    } else if (machine.asleep) {
+    } else if (machine.asleep && (prompted || !asked)) {
       throw new Error(`sleeps for ever:\n${console.slice(-1500)}`);
     }
     if (machine.retired > limit) throw new Error(`no end:\n${console.slice(-1500)}`);
@@ -43,7 +46,7 @@ function boot(engine, slice = 100_000) {
   while (machine.run(slice)) look();
   look();
   return {
-    console, places, prompted, power: machine.power, retired: machine.retired,
+    console, agent, places, prompted, power: machine.power, retired: machine.retired,
     ram: createHash('sha256').update(machine.ram).digest('hex'),
     compiled: engine.compiler ? machine.compiled : undefined, modules: machine.modules,
     seconds: ((performance.now() - started) / 1000).toFixed(1),
@@ -54,6 +57,7 @@ function same(other, first) {
   const different = other.places.findIndex((retired, i) => retired !== first.places[i]);
   assert.equal(different, -1, `call ${different} ended after ${other.places[different]} instructions, not ${first.places[different]}`);
   assert.equal(other.console, first.console);
+  assert.equal(other.agent, first.agent);
   assert.equal(other.retired, first.retired, 'instructions');
   assert.equal(other.ram, first.ram, 'RAM');
   assert.equal(other.power, first.power);
@@ -63,6 +67,7 @@ const interpreted = boot({});
 
 test('Linux boots to its prompt and powers off, interpreted', (t) => {
   assert.ok(interpreted.prompted);
+  assert.equal(interpreted.agent, 'pong\n', 'the agent was asked, and has answered');
   assert.equal(interpreted.power, 1, 'powered off');
   const numbers = Array.from({ length: 2000 }, (_, i) => `${i + 1}\n`).join('');
   const sum = createHash('sha1').update(numbers).digest('hex');

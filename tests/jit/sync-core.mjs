@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { instantiateCore, kExitEnded, kExitMail } from '../../workers/core.ts';
 import {
   CompilerStatistics_modules_evicted, HartShared_attention, HartShared_retired, MachineShared_compiler, MachineShared_harts, kAttentionMail,
-  ByteRing_data, ByteRing_kCapacity, ByteRing_read, ByteRing_written, MachineShared_console_output, MachineShared_exit_code,
+  ByteRing_data, ByteRing_kCapacity, ByteRing_read, ByteRing_written, MachineShared_agent_output, MachineShared_console_output, MachineShared_exit_code,
   MachineShared_fatal, MachineShared_fatal_message, MachineShared_power, sizeof_MachineShared_fatal_message,
 } from '../../build/generated/layout.ts';
 import { root } from '../../tools/lib/project.mjs';
@@ -109,20 +109,35 @@ export class SyncMachine {
   }
 
   output() {
-    const ring = this.shared + MachineShared_console_output;
+    const out = this.drain(this.shared + MachineShared_console_output);
+    if (out.length !== 0) this.exports.hw_console_drained();
+    return out;
+  }
+  /** What the guest's agent has said since the last call. */
+  agentOutput() {
+    return this.drain(this.shared + MachineShared_agent_output).toString();
+  }
+  /** Whether the line was taken. */
+  agentSend(line) {
+    return this.lend(line, (at, length) => this.exports.hw_agent_send(at, length)) === 1;
+  }
+  drain(ring) {
     const written = this.words[(ring + ByteRing_written) / 4] >>> 0, read = this.words[(ring + ByteRing_read) / 4] >>> 0;
     const out = Buffer.alloc((written - read) >>> 0);
     for (let i = 0; i < out.length; i++) out[i] = this.bytes[ring + ByteRing_data + ((read + i) >>> 0) % ByteRing_kCapacity];
     this.words[(ring + ByteRing_read) / 4] = written;
-    if (out.length !== 0) this.exports.hw_console_drained();
     return out;
   }
   input(text) {
+    this.lend(text, (at, length) => this.exports.hw_console_input(at, length));
+  }
+  lend(text, use) {
     const bytes = Buffer.from(text);
     const at = this.exports.hw_allocate(bytes.length) >>> 0;
     this.bytes.set(bytes, at);
-    this.exports.hw_console_input(at, bytes.length);
+    const result = use(at, bytes.length);
     this.exports.hw_release(at);
+    return result;
   }
   /** Guest RAM. */
   get ram() {
