@@ -307,8 +307,10 @@ void Machine::reset_harts(const Placement& plan) {
 
 void Machine::run_clock() {
   if (clock_ == &virtual_clock_) return;  // the hart watches its deadlines itself
-  while (shared_.power.load() == kPowerOn && clock_stop_.load() == 0) {
+  for (;;) {
+    // First the word, then what it announces: a change that comes later changes the word again.
     const u32 seen = shared_.clock_word.load();
+    if (shared_.power.load() != kPowerOn || clock_stop_.load() != 0) return;
     const u64 now = clock_->ticks();
     u64 earliest = ~u64{0};
     for (u32 i = 0; i < config_.harts; i++) {
