@@ -93,20 +93,23 @@ class GuestMemory {
   }
 
   // Atomic access to naturally aligned words in RAM (checked by the caller: HW_CHECK). Used by the walker, AMO, LR/SC,
-  // and virtqueue indices, which pair with the guest's own atomics and fences.
+  // and virtqueue indices, which pair with the guest's own atomics and fences: points of the seeded scheduler.
   template <class T>
   T atomic_load(Pa pa) const {
     require(pa, sizeof(T));
+    schedule_point();
     return word<T>(pa).load();
   }
   template <class T>
   void atomic_store(Pa pa, T value) {
     note_write(pa, sizeof(T));
+    schedule_point();
     word<T>(pa).store(value);
   }
   template <class T>
   bool compare_exchange(Pa pa, T& expected, T desired) {
     note_write(pa, sizeof(T));
+    schedule_point();
     return word<T>(pa).compare_exchange_strong(expected, desired);
   }
   // A 16-byte compare-exchange, aligned and in RAM. Neither Wasm nor every native target has an atomic one: the caller
