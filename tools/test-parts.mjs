@@ -5,6 +5,7 @@
 //   needs      set-up targets (tools/lib/targets.mjs) that it uses
 //   long       only in `npm run test:long`
 //   minutes    the time limit, 10 if absent
+const schedulesHours = Number(process.env.SCHEDULES_HOURS || 1);
 export const parts = [
   { name: 'layers', command: 'node tools/check-layers.mjs', needs: ['packages'] },
   { name: 'format', command: 'bash tools/check-format.sh', needs: ['packages'] },
@@ -32,6 +33,12 @@ export const parts = [
   { name: 'differential-long', command: 'node tests/differential/run.mjs --programs 1000000 --seed 2', needs: ['native', 'references'], minutes: 60, long: true },
   { name: 'boot-trace-long', command: 'node tests/differential/boot-trace.mjs --instructions 10000000', needs: ['native', 'kernel', 'references'], long: true },
   { name: 'deterministic-boot', command: 'node --test tests/machine/deterministic-boot.mjs', needs: ['native', 'kernel', 'initramfs'] },
+  { name: 'schedules', command: 'node tests/schedule/run.mjs --seconds 100', needs: ['native'] },
+  // Other seeds, for hours: SCHEDULES_HOURS, 1 if it is not set.
+  {
+    name: 'schedules-long', command: `node tests/schedule/run.mjs --seconds ${Math.round(3600 * schedulesHours)} --first 1000000000`,
+    needs: ['native'], minutes: 60 * schedulesHours + 10, long: true,
+  },
   { name: 'mutations', command: 'node tests/mutations/run.mjs', needs: ['native', 'core', 'layout'] },
   { name: 'points', command: 'node tools/points.mjs', needs: ['packages'] },
 ];

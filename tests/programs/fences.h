@@ -164,6 +164,75 @@ inline GuestProgram code_storm(u32 harts, u32 rounds) {
   return program;
 }
 
+// Each hart rewrites only its own function and executes FENCE.I itself: what it calls afterwards is new, whatever the
+// others do to their code in the same pages. The functions lie side by side, 16 bytes each.
+inline GuestProgram own_code(u32 harts, u32 rounds) {
+  Guest g(harts);
+  g.li(s2, 1);
+  g.li(s4, kFunctions);
+  g.slli(t0, s0, 4);
+  g.add(s4, s4, t0);
+  g.li(s8, encode_i(Op::addi, a0, zero, 0));
+  const auto loop = g.bound();
+  g.slli(t0, s2, 20);
+  g.op(Op::or_, t0, t0, s8);
+  g.sw(t0, 0, s4);
+  g.fence_i();
+  g.jalr(ra, s4, 0);
+  g.die_unless_equal(a0, s2, 1);
+  g.addi(s2, s2, 1);
+  g.li(t0, rounds + 1);
+  g.bne(s2, t0, loop);
+  g.finish();
+  GuestProgram program = g.program();
+  program.prepare = [harts](GuestView& view) {
+    const u64 body = encode_i(Op::addi, a0, zero, 0) | u64{encode_i(Op::jalr, zero, ra, 0)} << 32;
+    for (u32 i = 0; i < harts; i++) view.poke(kFunctions + 16 * i, body);
+  };
+  return program;
+}
+
+// Each hart rewrites its own function and announces the round, without a fence of others. Whoever has read an
+// announcement executes FENCE.I itself and then finds that round, or a later one, in the function.
+inline GuestProgram code_handover(u32 harts, u32 rounds) {
+  Guest g(harts);
+  g.li(s2, 1);
+  g.li(s3, kFunctions);
+  g.slli(t0, s0, 12);
+  g.add(s4, s3, t0);
+  g.table_entry(s7, zero, s0, t0);
+  g.li(s8, encode_i(Op::addi, a0, zero, 0));
+  const auto loop = g.bound();
+  g.slli(t0, s2, 20);
+  g.op(Op::or_, t0, t0, s8);
+  g.sw(t0, 0, s4);
+  g.fence();
+  g.sd(s2, 0, s7);
+  g.li(s11, 0);
+  const auto each = g.bound();
+  g.table_entry(t4, zero, s11, t0);
+  g.ld(t1, 0, t4);
+  g.fence();
+  g.fence_i();
+  g.slli(t2, s11, 12);
+  g.add(t2, t2, s3);
+  g.jalr(ra, t2, 0);
+  g.die_if_less(a0, t1, 1);
+  g.addi(s11, s11, 1);
+  g.li(t0, harts);
+  g.bne(s11, t0, each);
+  g.addi(s2, s2, 1);
+  g.li(t0, rounds + 1);
+  g.bne(s2, t0, loop);
+  g.finish();
+  GuestProgram program = g.program();
+  program.prepare = [harts](GuestView& view) {
+    const u64 body = encode_i(Op::addi, a0, zero, 0) | u64{encode_i(Op::jalr, zero, ra, 0)} << 32;
+    for (u32 i = 0; i < harts; i++) view.poke(kFunctions + 0x1000 * i, body);
+  };
+  return program;
+}
+
 // Hart 0 fences `rounds` times, then ends the machine, while hart 3 sleeps and the others fence on: nobody
 // may go on waiting for a hart that has left.
 inline GuestProgram power_off_in_storm(u32 rounds) {

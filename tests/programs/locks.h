@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Guest programs that count under locks made of AMOs and of LR/SC, without a lock by LR/SC, and that compare
-// clocks.
+// Guest programs that count under locks of several kinds (AMOs, LR/SC, tickets, a queue, loads and stores alone),
+// without a lock, and that compare clocks.
 #pragma once
 
 #include "base/result.h"
@@ -68,6 +68,118 @@ inline GuestProgram reserved_lock(u32 harts, u32 rounds) {
   g.finish();
   GuestProgram program = g.program();
   program.check = expect_counters(u64{harts} * rounds, u64{harts} * rounds);
+  return program;
+}
+
+// A lock that harts get in the order in which they drew their tickets.
+inline GuestProgram ticket_lock(u32 harts, u32 rounds) {
+  Guest g(harts);
+  g.li(s2, rounds);
+  const auto loop = g.bound();
+  g.li(t0, 1);
+  g.amo_at(Op::amoadd_d, t1, t0, kLock, Guest::relaxed);
+  const auto wait = g.bound();
+  g.ld(t2, kLock + 8, s1);  // whose turn it is
+  g.bne(t2, t1, wait);
+  g.fence();
+  g.ld(t2, kCounter, s1);
+  g.addi(t2, t2, 1);
+  g.sd(t2, kCounter, s1);
+  g.ld(t2, kOther, s1);
+  g.add(t2, t2, t1);
+  g.sd(t2, kOther, s1);
+  g.fence();
+  g.addi(t1, t1, 1);
+  g.sd(t1, kLock + 8, s1);
+  g.addi(s2, s2, -1);
+  g.bne(s2, zero, loop);
+  g.finish();
+  GuestProgram program = g.program();
+  const u64 all = u64{harts} * rounds;
+  program.check = expect_counters(all, all * (all - 1) / 2);
+  return program;
+}
+
+// A queue of waiting harts, each of which watches a word of its own (Mellor-Crummey and Scott's lock). kTable[hart][0]
+// is the address of the successor's row, kTable[hart][1] is set while the hart waits.
+inline GuestProgram queue_lock(u32 harts, u32 rounds) {
+  Guest g(harts);
+  g.li(s2, rounds);
+  g.table_entry(s3, s0, zero, t0);
+  g.addi(s4, s1, kLock);
+  const auto loop = g.bound();
+  const auto taken = g.label(), released = g.label(), next = g.label();
+  g.li(t0, 1);
+  g.sd(zero, 0, s3);
+  g.sd(t0, 8, s3);
+  g.atomic(Op::amoswap_d, t1, s3, s4, Guest::both);
+  g.beq(t1, zero, taken);
+  g.fence();
+  g.sd(s3, 0, t1);
+  const auto wait = g.bound();
+  g.ld(t2, 8, s3);
+  g.bne(t2, zero, wait);
+  g.bind(taken);
+  g.fence();
+  g.ld(t2, kCounter, s1);
+  g.addi(t2, t2, 1);
+  g.sd(t2, kCounter, s1);
+  g.fence();
+  g.ld(t1, 0, s3);
+  g.bne(t1, zero, next);
+  // The last one leaves the lock free, unless somebody has come meanwhile.
+  const auto retry = g.bound();
+  const auto successor = g.label();
+  g.atomic(Op::lr_d, t2, zero, s4, Guest::both);
+  g.bne(t2, s3, successor);
+  g.atomic(Op::sc_d, t2, zero, s4, Guest::both);
+  g.bne(t2, zero, retry);
+  g.j(released);
+  g.bind(successor);
+  g.ld(t1, 0, s3);
+  g.beq(t1, zero, successor);
+  g.bind(next);
+  g.fence();
+  g.sd(zero, 8, t1);
+  g.bind(released);
+  g.addi(s2, s2, -1);
+  g.bne(s2, zero, loop);
+  g.finish();
+  GuestProgram program = g.program();
+  program.check = expect_counters(u64{harts} * rounds, 0);
+  return program;
+}
+
+// Two harts, loads, stores and fences only. kTable[0][hart] says who wants in, kLock who gives way.
+inline GuestProgram petersons_lock(u32 rounds) {
+  Guest g(2);
+  g.li(s2, rounds);
+  g.li(s5, 1);
+  g.op(Op::xor_, s6, s0, s5);
+  g.table_entry(s3, zero, s0, t0);
+  g.table_entry(s4, zero, s6, t0);
+  const auto loop = g.bound();
+  g.sd(s5, 0, s3);
+  g.sd(s6, kLock, s1);
+  g.fence();
+  const auto wait = g.bound();
+  const auto inside = g.label();
+  g.ld(t0, 0, s4);
+  g.beq(t0, zero, inside);
+  g.ld(t0, kLock, s1);
+  g.beq(t0, s6, wait);
+  g.bind(inside);
+  g.fence();
+  g.ld(t2, kCounter, s1);
+  g.addi(t2, t2, 1);
+  g.sd(t2, kCounter, s1);
+  g.fence();
+  g.sd(zero, 0, s3);
+  g.addi(s2, s2, -1);
+  g.bne(s2, zero, loop);
+  g.finish();
+  GuestProgram program = g.program();
+  program.check = expect_counters(u64{2} * rounds, 0);
   return program;
 }
 
