@@ -4,6 +4,9 @@
 // a time limit and by a failed expectation rather than a hang. Prints after how many seeds each was caught; tests that have
 // no seeds, because the bug needs no race, say so in their patch ("Seeds: none").
 //
+// "Schedules: NAME" instead of tests, or besides them, is a scenario of the schedule search (tests/schedule), which has to
+// find the bug: by some seed, which has to fail the same way when it is executed again.
+//
 // Bugs of what the compiler emits need its programs: such a patch names tests of tests/jit/cases.mjs ("Cases: "), which
 // run on a core that is linked with what the patch changes.
 //
@@ -21,7 +24,9 @@ const testSources = [
 ];
 // In the order of the layers, highest first.
 const layers = ['machine', 'debug', 'boot', 'sbi', 'devices', 'jit', 'wasm', 'hart', 'memory', 'fdt', 'isa', 'shm', 'base'];
+const scheduleSources = ['schedules_native', 'scenarios', 'modules', 'stage'].map((name) => `tests/schedule/${name}.cpp`);
 const secondsToRun = 120;
+const scheduleSeeds = '100000', scheduleSeconds = '60';
 
 const googletest = '/usr/src/googletest/googletest/include';
 const flags = ['-std=c++20', '-O1', '-Wall', '-Wextra', '-ffp-contract=off', '-fno-strict-aliasing', '-isystem', googletest];
@@ -31,12 +36,12 @@ async function must(command, args, options) {
   if (result.code !== 0) throw new UserError(`${command} failed`, { tail: result.lines.slice(-25) });
 }
 
-/** The tests' objects are made once: a mutation changes no header. */
-async function compileTests(folder) {
+/** Objects of tests are made once: a mutation changes no header. */
+async function compileTests(folder, sources, moreFlags = []) {
   const objects = [];
-  for (const source of testSources) {
+  for (const source of sources) {
     const object = join(folder, `${basename(source)}.o`);
-    await must('c++', [...flags, '-Ihost', '-Itests', '-c', source, '-o', object]);
+    await must('c++', [...flags, ...moreFlags, '-Ihost', '-Itests', '-c', source, '-o', object]);
     objects.push(object);
   }
   return objects;
@@ -60,14 +65,15 @@ async function runTests(program, filter, seeded = true) {
 function readPatch(name) {
   const text = readFileSync(join(here, `${name}.patch`), 'utf8');
   const head = text.slice(0, text.indexOf('\n--- '));
-  const bug = /^Bug: (.*?)$(?=\n(Tests|Cases):)/ms.exec(head)?.[1].replace(/\s+/g, ' ');
+  const bug = /^Bug: (.*?)$(?=\n(Tests|Cases|Schedules):)/ms.exec(head)?.[1].replace(/\s+/g, ' ');
   const tests = /^Tests: (\S+)$/m.exec(head)?.[1];
   const cases = /^Cases: (.+)$/m.exec(head)?.[1];
+  const schedules = /^Schedules: (\S+)$/m.exec(head)?.[1];
   const seeded = !/^Seeds: none$/m.test(head);
   const sources = [...text.matchAll(/^\+\+\+ b\/(\S+)$/gm)].map((match) => match[1]);
-  if (!bug || !(tests || cases) || !sources.length || !sources.every((file) => /^host\/.*\.cpp$/.test(file)))
-    throw new UserError(`${name}.patch: needs "Bug:" and "Tests:" or "Cases:" before the changes, which are to .cpp files of host/`);
-  return { name, bug, tests, cases, seeded, sources };
+  if (!bug || !(tests || cases || schedules) || !sources.length || !sources.every((file) => /^host\/.*\.cpp$/.test(file)))
+    throw new UserError(`${name}.patch: needs "Bug:" and "Tests:", "Schedules:" or "Cases:" before the changes, which are to .cpp files of host/`);
+  return { name, bug, tests, cases, schedules, seeded, sources };
 }
 
 /** A copy of host/ with the mutation, in a folder of its own. */
@@ -80,7 +86,7 @@ async function mutate(mutation, work) {
   return folder;
 }
 
-async function buildMutant(mutation, work, testObjects) {
+async function compileMutant(mutation, work) {
   const folder = await mutate(mutation, work);
   const objects = [];
   for (const source of mutation.sources) {
@@ -88,9 +94,23 @@ async function buildMutant(mutation, work, testObjects) {
     await must('c++', [...flags, '-fno-exceptions', '-fno-rtti', '-Ihost', '-c', source, '-o', object], { cwd: folder });
     objects.push(object);
   }
-  const program = join(folder, 'tests');
+  return { folder, objects };
+}
+
+async function linkMutant({ folder, objects }, name, testObjects) {
+  const program = join(folder, name);
   await link(program, [...testObjects, ...objects]);
   return program;
+}
+
+/** { found, seed, message, lines } of a search by one scenario. */
+async function search(program, scenario) {
+  const { lines, code } = await execute(program, ['run', '--only', scenario, '--seeds', scheduleSeeds, '--seconds', scheduleSeconds], { keep: true });
+  const [, seed, message] = lines.map((line) => /^FAILED \S+ seed (\d+): (.*)/.exec(line)).find(Boolean) ?? [];
+  if (seed === undefined) return { found: false, code, lines };
+  const replay = async () => (await execute(program, ['replay', scenario, seed], { keep: true })).lines.join('\n');
+  const [one, two] = [await replay(), await replay()];
+  return { found: one === two && one.startsWith('FAILED') && one.includes(message), seed, message, code, lines };
 }
 
 /** The WebAssembly core with the mutation: what build/wasm was made with, on other files. */
@@ -137,7 +157,11 @@ await runMain(async (names) => {
     const chosen = (names.length ? names : all).map(readPatch);
     const mutations = chosen.filter(({ tests }) => tests);
     const outcomeOf = (result, caught) => (result.timedOut ? `no end after ${secondsToRun} s` : caught ? `caught ("${result.message}")` : 'NOT caught');
-    const testObjects = mutations.length ? await compileTests(work) : [];
+    const testObjects = mutations.length ? await compileTests(work, testSources) : [];
+    const searched = chosen.filter(({ schedules }) => schedules);
+    const scheduleObjects = searched.length ? await compileTests(work, scheduleSources, ['-fno-exceptions', '-fno-rtti']) : [];
+    const compiled = new Map();
+    for (const mutation of new Set([...mutations, ...searched])) compiled.set(mutation, await compileMutant(mutation, work));
     if (mutations.length) {
       const plain = join(work, 'plain');
       await link(plain, testObjects);
@@ -148,11 +172,18 @@ await runMain(async (names) => {
     }
     for (const mutation of mutations) {
       const { failed: caught, seeds, message, timedOut } = await runTests(
-        await buildMutant(mutation, work, testObjects), mutation.tests, mutation.seeded,
+        await linkMutant(compiled.get(mutation), 'tests', testObjects), mutation.tests, mutation.seeded,
       );
       const outcome = caught && mutation.seeded ? `caught after ${seeds} ${seeds === 1 ? 'seed' : 'seeds'} ("${message}")`
         : outcomeOf({ message, timedOut }, caught);
       report(caught && !timedOut, `${mutation.name}: ${outcome}\n       ${mutation.bug}`);
+    }
+    for (const mutation of searched) {
+      const program = await linkMutant(compiled.get(mutation), 'schedules', scheduleObjects);
+      const { found, seed, message, code } = await search(program, mutation.schedules);
+      const outcome = found ? `found by seed ${seed} of ${mutation.schedules}, again each time ("${message}")`
+        : `NOT found by ${mutation.schedules}${seed ? `: seed ${seed} does not repeat` : ` (exit code ${code})`}`;
+      report(found, `${mutation.name}: ${outcome}\n       ${mutation.bug}`);
     }
     for (const mutation of chosen.filter(({ cases }) => cases)) {
       const sound = await runCases(mutation.cases);
