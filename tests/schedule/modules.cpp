@@ -140,7 +140,8 @@ class ModuleStage {
       const u64 start = ++stage_.time_;
       stage_.attention_.remote_fence(id_, (u64{1} << stage_.harts_count_) - 1, request, this);
       for (const auto& other : stage_.harts_) {
-        if (other->keeps_older_than(start) && stage_.shared_->harts[other->id_].park.load() != kParkedMustFlush)
+        // Both at one moment: no point of the scheduler between them.
+        if (other->keeps_older_than(start) && stage_.shared_->harts[other->id_].park.hint() != kParkedMustFlush)
           stage_.problem_ = format("a fence of hart %u has returned before hart %u had flushed", id_, other->id_);
       }
       stage_.announced_[page].store(round);

@@ -56,6 +56,7 @@ await runMain(async (args) => {
   }
   for (const [name, count] of seeds) console.log(`${name.padEnd(8)} ${String(count).padStart(9)} seeds from ${first} on`);
   const total = [...seeds.values()].reduce((sum, count) => sum + count, 0);
-  console.log(`\n${total} seeds, ${failures.length} scenarios failed`);
-  return failures.length === 0 && total > 0 ? 0 : 1;
+  const failed = new Set(failures.map(([line]) => line.split(' ')[1])).size;
+  console.log(`${total} seeds in all\n\n${names.length - failed} passed, ${failed} failed`);
+  return failed === 0 && total > 0 ? 0 : 1;
 });
