@@ -49,7 +49,7 @@ class Hart final : public FenceTarget {
  public:
   enum class Exit : u8 {
     budget,   // executed what was asked
-    mail,     // a message waits for the hart's worker; with virtual time also: it sleeps for ever
+    mail,     // a message waits for the hart's worker; with virtual time also: it sleeps, or is stopped
     stopped,  // kAttentionStop is set
     power,    // the machine was powered off, rebooted, crashed or has exited
   };

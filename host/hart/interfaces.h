@@ -80,8 +80,8 @@ class VirtualTime {
   virtual ~VirtualTime() = default;
   // `ticks` lies ahead: how many instructions until the clock shows it, 1 or more.
   virtual u64 instructions_until(u64 ticks) = 0;
-  // The hart sleeps until then.
-  virtual void skip_to(u64 ticks) = 0;
+  // The hart sleeps until then. False: others may have instructions to execute before; it leaves run(), asleep.
+  virtual bool sleep_until(u64 ticks) = 0;
 };
 
 // HTIF for bare-metal programs: a store to `tohost` reaches this. [riscv-isa-sim's host-target interface]

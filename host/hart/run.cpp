@@ -190,8 +190,7 @@ bool Hart::wait_for_interrupt() {
   const u64 deadline = shared_.deadline.load_relaxed();
   if (parts_.virtual_time != nullptr) {
     if (deadline == ~u64{0}) return shared_.attention.load() != 0;
-    parts_.virtual_time->skip_to(deadline);
-    return true;
+    return parts_.virtual_time->sleep_until(deadline);
   }
   if (deadline != ~u64{0}) {
     const u64 now = parts_.clock.ticks();
@@ -316,6 +315,7 @@ Hart::Exit Hart::run(u64 budget) {
     const u32 hsm = shared_.hsm_state.load();
     if (hsm != kHsmStarted && hsm != kHsmSuspended) {
       if (left == 0 || stepping_) return park_and_return(Exit::budget);
+      if (parts_.virtual_time != nullptr) return park_and_return(Exit::mail);
       // An interrupt leaves it stopped, but the end of the machine is announced like one.
       parts_.attention.sleep(options_.id, *this, kWakeAlways | kAttentionStart | kAttentionInterrupt, -1);
       continue;

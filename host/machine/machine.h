@@ -109,6 +109,8 @@ class Machine {
   bool booted() const { return booted_; }
   AttentionProtocol& attention() { return attention_; }
   Clock& clock() { return *clock_; }
+  // Null unless the machine's time is its own harts' instructions.
+  VirtualClock* virtual_clock() { return clock_ == &virtual_clock_ ? &virtual_clock_ : nullptr; }
   const MachineConfig& config() const { return config_; }
   // Null where the configuration wants no compiler.
   CompilerTier* compiler_tier() { return compiler_tier_.get(); }

@@ -87,7 +87,14 @@ class VirtualClock final : public Clock, public VirtualTime {
   void set_shift(unsigned shift) { shift_ = shift; }
 
   u64 instructions_until(u64 ticks) override { return (ns_until(ticks) + (u64{1} << shift_) - 1) >> shift_; }
-  void skip_to(u64 ticks) override { skip_ns(ns_until(ticks)); }
+  bool sleep_until(u64 ticks) override {
+    if (shared_) return false;
+    skip_to(ticks);
+    return true;
+  }
+  void skip_to(u64 ticks) { skip_ns(ns_until(ticks)); }
+  // Several harts live by this clock, on one thread: whoever runs them in turn skips when all of them sleep.
+  void share() { shared_ = true; }
 
  protected:
   u64 elapsed() override { return now_ns() / MachineClock::kNanosecondsPerTick; }
@@ -100,6 +107,7 @@ class VirtualClock final : public Clock, public VirtualTime {
   const Machine* machine_ = nullptr;
   u64 idle_ns_ = 0;
   unsigned shift_ = 1;
+  bool shared_ = false;
 };
 
 // The end of the machine, whoever asks for it: syscon, SBI, HTIF, the embedder.
