@@ -33,6 +33,7 @@ export const parts = [
   { name: 'differential-long', command: 'node tests/differential/run.mjs --programs 1000000 --seed 2', needs: ['native', 'references'], minutes: 60, long: true },
   { name: 'boot-trace-long', command: 'node tests/differential/boot-trace.mjs --instructions 10000000', needs: ['native', 'kernel', 'references'], long: true },
   { name: 'deterministic-boot', command: 'node --test tests/machine/deterministic-boot.mjs', needs: ['native', 'kernel', 'initramfs'] },
+  { name: 'sliced', command: 'node --test tests/machine/sliced.mjs', needs: ['native', 'wasm', 'kernel', 'initramfs'] },
   { name: 'schedules', command: 'node tests/schedule/run.mjs --seconds 100', needs: ['native'] },
   // Other seeds, for hours: SCHEDULES_HOURS, 1 if it is not set.
   {

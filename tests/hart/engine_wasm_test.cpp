@@ -86,7 +86,7 @@ class CompiledEngine final : public Engine {
 class Report final : public testing::Environment {
  public:
   void TearDown() override {
-    if (engine_asked() == 0) return;
+    if (engine_asked() == 0 || totals.prepared == 0) return;
     std::printf("compiled engine: %llu runs, %llu compiled, %llu entries\n",
                 static_cast<unsigned long long>(totals.prepared), static_cast<unsigned long long>(totals.compiled),
                 static_cast<unsigned long long>(totals.entries));
