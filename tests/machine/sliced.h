@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A machine of several harts on one thread without fibers, natively and in Wasm: a seed draws which hart executes how
-// many instructions next, while all others are parked, so that fences to them are marks and nobody waits. Time passes by
-// retired instructions, and jumps when all harts sleep. One seed is one execution, whether its instructions are
+// many instructions next, while all others are parked, so that fences to them are marks and nobody waits. Time passes
+// by retired instructions, and jumps when all harts sleep. One seed is one execution, whether its instructions are
 // interpreted or compiled.
 //
 // Against the fibers of machine/deterministic.h harts change only at ends of slices, never within an operation of the

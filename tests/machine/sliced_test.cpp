@@ -171,6 +171,7 @@ std::vector<Named> programs() {
       {"code_storm", code_storm(3, 50)},
       {"own_code", own_code(3, 50)},
       {"code_handover", code_handover(3, 50)},
+      {"fences_to_sleepers", fences_to_sleepers(4, 20)},
       {"power_off_in_storm", power_off_in_storm(20)},
       {"timer_storm", timer_storm(3, 50, Clock::kTicksPerSecond)},
   };
@@ -210,8 +211,8 @@ TEST(Sliced, OneSeedIsOneExecutionHoweverItIsExecuted) {
       first.push_back(execute(SlicedEngine::interpreted));
       EXPECT_EQ(first.back().problem, "") << each.name << ", seed " << seed;
       for (const SlicedEngine engine : sliced_engines())
-        EXPECT_EQ(execute(engine).text(), first.back().text()) << each.name << ", seed " << seed << ", "
-                                                               << name_of(engine);
+        EXPECT_EQ(execute(engine).text(), first.back().text())
+            << each.name << ", seed " << seed << ", " << name_of(engine);
       all += first.back().text();
     }
     EXPECT_NE(first[0].trail, first[1].trail) << each.name;
@@ -272,7 +273,8 @@ TEST(Sliced, LinuxBoots) {
   std::printf("hart 1 executed %llu instructions; %llu of all were compiled; \"%s\" %u times\n",
               ull{machine.hart(1).state().retired}, ull{sliced.compiled_instructions()}, expected.c_str(), seen);
   EXPECT_EQ(result.problem, "");
-  EXPECT_GT(seen, 0u) << sliced.console().substr(sliced.console().size() - std::min<size_t>(sliced.console().size(), 2000));
+  EXPECT_GT(seen, 0u) << sliced.console().substr(sliced.console().size() -
+                                                 std::min<size_t>(sliced.console().size(), 2000));
   EXPECT_GT(machine.hart(1).state().retired, 1'000'000u);
   if (engine != SlicedEngine::interpreted) {
     EXPECT_GT(sliced.compiled_instructions(), result.instructions / 5);

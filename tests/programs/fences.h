@@ -233,6 +233,102 @@ inline GuestProgram code_handover(u32 harts, u32 rounds) {
   return program;
 }
 
+// Hart 0 changes the page behind one window, fences all, and only then wakes the others, which sleep in WFI or
+// suspended, by turns: a fence to a hart that sleeps is a mark, which it has to find before it looks through the
+// window. Each tells hart 0 what it saw, by an interrupt; hart 0 sleeps until all have.
+inline GuestProgram fences_to_sleepers(u32 harts, u32 rounds) {
+  constexpr u64 kSoftwareBit = 2, kHsm = 0x48'534d, kRemoteFence = 0x5246'4e43;
+  Guest g(harts);
+  g.li(t0, u64{8} << 60 | kRootTable >> 12);
+  g.csrw(kCsrSatp, t0);
+  g.sfence_vma();
+  g.li(s6, kSoftwareBit);
+  g.csrw(kCsrSie, s6);
+  g.li(s2, 1);  // round
+  g.li(s3, kWindows);
+  g.li(s4, rounds + 1);
+  g.table_entry(s7, zero, s0, t0);  // own answer
+  const auto other = g.label();
+  g.bne(s0, zero, other);
+
+  g.li(s5, kWindowPages);
+  g.li(s8, kLeafTable);
+  const auto loop = g.bound();
+  g.andi(t1, s2, 1);
+  g.slli(t1, t1, 12);
+  g.add(t1, t1, s5);
+  g.sd(s2, 0, t1);
+  g.srli(t0, t1, 2);
+  g.addi(t0, t0, 0xcf);
+  g.fence();
+  g.sd(t0, 0, s8);
+  g.li(a0, 0);
+  g.li(a1, ~u64{0});
+  g.mv(a2, s3);
+  g.li(a3, 0x1000);
+  g.firmware(kRemoteFence, 1);
+  g.die_unless_equal(a0, zero, 1);
+  // The old page is nobody's any more.
+  g.li(t0, 0x1000);
+  g.andi(t1, s2, 1);
+  g.slli(t1, t1, 12);
+  g.op(Op::xor_, t1, t1, t0);
+  g.add(t1, t1, s5);
+  g.sd(zero, 0, t1);
+  g.fence();
+  g.sd(s2, kCounter, s1);
+  g.fence();
+  g.send_ipi_to_all();
+  g.li(s9, 1);
+  const auto await = g.bound();
+  const auto answered = g.label();
+  g.csrc(kCsrSip, s6);
+  g.fence();
+  g.table_entry(t4, zero, s9, t0);
+  g.ld(t0, 0, t4);
+  g.beq(t0, s2, answered);
+  g.wfi();
+  g.j(await);
+  g.bind(answered);
+  g.addi(s9, s9, 1);
+  g.li(t0, harts);
+  g.bne(s9, t0, await);
+  g.addi(s2, s2, 1);
+  g.bne(s2, s4, loop);
+  g.end();
+
+  g.bind(other);
+  const auto sleep = g.bound();
+  const auto woken = g.label(), suspends = g.label();
+  g.csrc(kCsrSip, s6);
+  g.fence();
+  g.ld(t0, kCounter, s1);
+  g.beq(t0, s2, woken);
+  g.add(t0, s2, s0);
+  g.andi(t0, t0, 1);
+  g.bne(t0, zero, suspends);
+  g.wfi();
+  g.j(sleep);
+  g.bind(suspends);
+  g.li(a0, 0);
+  g.firmware(kHsm, 3);
+  g.die_unless_equal(a0, zero, 2);
+  g.j(sleep);
+  g.bind(woken);
+  g.fence();
+  g.ld(t0, 0, s3);
+  g.die_unless_equal(t0, s2, 3);
+  g.sd(s2, 0, s7);
+  g.fence();
+  g.li(t0, 1);
+  g.send_ipi(t0);
+  g.addi(s2, s2, 1);
+  g.j(sleep);
+  GuestProgram program = g.program();
+  program.prepare = [harts](GuestView& view) { build_page_tables(view, harts); };
+  return program;
+}
+
 // Hart 0 fences `rounds` times, then ends the machine, while hart 3 sleeps and the others fence on: nobody
 // may go on waiting for a hart that has left.
 inline GuestProgram power_off_in_storm(u32 rounds) {

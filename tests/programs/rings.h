@@ -591,6 +591,63 @@ inline std::string check_lines(const RingPlan& plan, const std::string& text) {
   return {};
 }
 
+// The same lines by the 16550 or by calls of the firmware, which may take a part of what they get.
+inline GuestProgram output_program(u32 harts, u32 rounds, bool firmware_writes) {
+  Guest g(harts);
+  constexpr u32 kTransmit = 0, kLineStatus = 5, kTransmitEmpty = 0x20;
+  g.li(s6, virt::kUartBase);
+  g.li(s2, 1);
+  g.li(s7, kRingBuffers);
+  const auto round = g.bound(), again = g.label();
+  g.li(t0, 1);
+  g.bind(again);
+  g.amo_at(Op::amoswap_w, t1, t0, kLock, Guest::acquire);
+  g.bne(t1, zero, again);
+  g.addi(t0, s0, 'A');
+  g.emit(encode_store(Op::sb, t0, 0, s7));
+  for (u32 i = 0; i < 6; i++) {
+    g.srli(t0, s2, 4 * (5 - i));
+    g.andi(t0, t0, 15);
+    g.addi(t0, t0, 'a');
+    g.emit(encode_store(Op::sb, t0, 1 + i, s7));
+  }
+  g.li(t0, '\n');
+  g.emit(encode_store(Op::sb, t0, 7, s7));
+  g.mv(s3, s7);
+  g.addi(s4, s7, kRingLineBytes);
+  const auto next = g.bound();
+  if (firmware_writes) {
+    g.sub(a0, s4, s3);
+    g.mv(a1, s3);
+    g.li(a2, 0);
+    g.firmware(0x4442'434e, 0);
+    g.die_unless_equal(a0, zero, 1);
+    g.add(s3, s3, a1);
+  } else {
+    const auto busy = g.bound();
+    g.emit(encode_load(Op::lbu, t0, kLineStatus, s6));
+    g.andi(t0, t0, kTransmitEmpty);
+    g.beq(t0, zero, busy);
+    g.emit(encode_load(Op::lbu, t0, 0, s3));
+    g.emit(encode_store(Op::sb, t0, kTransmit, s6));
+    g.addi(s3, s3, 1);
+  }
+  g.bne(s3, s4, next);
+  g.amo_at(Op::amoswap_w, zero, zero, kLock, Guest::release);
+  g.addi(s2, s2, 1);
+  g.li(t0, rounds + 1);
+  g.bne(s2, t0, round);
+  if (!firmware_writes) {
+    // The last bytes may still wait for room.
+    const auto busy = g.bound();
+    g.emit(encode_load(Op::lbu, t0, kLineStatus, s6));
+    g.andi(t0, t0, 0x40);
+    g.beq(t0, zero, busy);
+  }
+  g.finish();
+  return g.program();
+}
+
 // Input by the 16550 or by calls of the firmware instead: harts take bytes under a lock.
 inline GuestProgram input_program(u32 harts, u32 bytes, bool firmware_reads) {
   Guest g(harts);

@@ -66,7 +66,7 @@ Play draw_storm(SeededRandom& random) {
   const auto with = [&](const char* name, GuestProgram program) {
     return play_of(std::move(program), format("%s, %u harts, %u rounds", name, program.harts, rounds));
   };
-  switch (random.below(7)) {
+  switch (random.below(8)) {
     case 0: return with("interrupts, asleep", interrupt_storm(harts, rounds, StormWait::sleeps));
     case 1: {
       // A hart that misses an interrupt hears of it when it next returns to its caller: far too late.
@@ -79,6 +79,7 @@ Play draw_storm(SeededRandom& random) {
     case 3:
     case 4: return with("fences of page tables", page_table_storm(harts, rounds));
     case 5: return with("power off among fences", power_off_in_storm(rounds));
+    case 6: return with("fences to sleepers", fences_to_sleepers(harts, rounds));
     default: return with("clocks", clock_exchange(harts, 3 * rounds));
   }
 }
@@ -142,6 +143,26 @@ Play draw_ring(SeededRandom& random) {
   return play;
 }
 
+Play draw_output(SeededRandom& random) {
+  RingPlan plan;  // of what is printed
+  plan.use = RingUse::print;
+  plan.harts = from_to(random, 1, 4);
+  plan.rounds = from_to(random, 1, 5);
+  const bool firmware = random.one_in(2);
+  Play play = play_of(output_program(plan.harts, plan.rounds, firmware), {});
+  // The firmware ends a line by two bytes that it writes together.
+  play.terminal_room = random.one_in(2) ? 0 : from_to(random, firmware ? 2 : 1, 20);
+  play.longest = 20'000'000;  // harts that ask again and again leave little time to empty it
+  play.check = [plan, firmware](Stage& stage) {
+    std::string text = stage.text();
+    if (firmware) std::erase(text, '\r');
+    return check_lines(plan, text);
+  };
+  play.about = format("%s, %u harts, %u rounds, terminal of %u", firmware ? "firmware" : "16550", plan.harts,
+                      plan.rounds, play.terminal_room);
+  return play;
+}
+
 Play draw_input(SeededRandom& random) {
   const u32 harts = from_to(random, 1, 4), bytes = from_to(random, 1, 150), way = random.below(4);
   RingPlan plan;
@@ -165,7 +186,7 @@ Play draw_input(SeededRandom& random) {
 // Any of the others, stopped and resumed. What waits for a time, or counts its instructions, is left out: a pause is
 // long.
 Play draw_pause(SeededRandom& random) {
-  constexpr Draw kDraws[] = {draw_lock, draw_code, draw_hsm, draw_ring, draw_input, draw_storm};
+  constexpr Draw kDraws[] = {draw_lock, draw_code, draw_hsm, draw_ring, draw_input, draw_output, draw_storm};
   Play play = kDraws[random.below(static_cast<u32>(std::size(kDraws)))](random);
   play.pauses = from_to(random, 1, 6);
   play.longest_between_ns = 1u << from_to(random, 6, 16);
@@ -196,6 +217,7 @@ const std::vector<Scenario>& scenarios() {
       {"code", "code that is changed while others execute it", run_play<draw_code>},
       {"rings", "virtqueues of block, console and rng, driven by several harts", run_play<draw_ring>},
       {"hsm", "harts that start, stop and suspend", run_play<draw_hsm>},
+      {"output", "console output by the 16550 and the firmware to a terminal that is slow", run_play<draw_output>},
       {"input", "console input against guests that read it", run_play<draw_input>},
       {"pause", "any of these, stopped and resumed", run_play<draw_pause>},
       {"modules", "compiled modules: published, replaced, dropped while harts use them", run_modules},
