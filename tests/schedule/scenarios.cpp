@@ -183,10 +183,17 @@ Play draw_input(SeededRandom& random) {
   return play;
 }
 
-// Any of the others, stopped and resumed. What waits for a time, or counts its instructions, is left out: a pause is
-// long.
+// In pauses a timer may be as late as it likes, but it comes.
+Play draw_patient_timers(SeededRandom& random) {
+  const u32 harts = from_to(random, 2, 4), rounds = from_to(random, 3, 12);
+  return play_of(timer_storm(harts, rounds, Clock::kTicksPerSecond),
+                 format("timers, %u harts, %u rounds", harts, rounds));
+}
+
+// Any of the others, stopped and resumed.
 Play draw_pause(SeededRandom& random) {
-  constexpr Draw kDraws[] = {draw_lock, draw_code, draw_hsm, draw_ring, draw_input, draw_output, draw_storm};
+  constexpr Draw kDraws[] = {draw_lock,  draw_code,   draw_hsm,   draw_ring,
+                             draw_input, draw_output, draw_storm, draw_patient_timers};
   Play play = kDraws[random.below(static_cast<u32>(std::size(kDraws)))](random);
   play.pauses = from_to(random, 1, 6);
   play.longest_between_ns = 1u << from_to(random, 6, 16);
