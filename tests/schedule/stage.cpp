@@ -230,7 +230,8 @@ void Stage::add_controls() {
 std::string Stage::run() {
   const SeededScheduler::End end = runner_->run_fibers();
   if (!problem_.empty()) return problem_;
-  if (end == SeededScheduler::End::paused || end == SeededScheduler::End::exhausted)
+  if (end == SeededScheduler::End::exhausted) return "no end: the harts keep the host busy and execute nothing";
+  if (end == SeededScheduler::End::paused)
     return format("no end after %llu instructions", static_cast<unsigned long long>(runner_->executed()));
   if (end == SeededScheduler::End::asleep) return "everybody sleeps: a wake-up was lost";
   if (shared_->power.load() != kPowerOff) return "the machine did not power off";
