@@ -179,6 +179,15 @@ static void start_agent(void) {
     __builtin_unreachable();
 }
 
+// The console is somebody's prompt from here on: of the kernel's messages only warnings and worse belong between the lines.
+// A level that the command line chose stays.
+static void quiet_kernel(void) {
+    enum { kSetConsoleLevel = 8, kWarningsAndWorse = 5 };
+    static char levels[32];
+    read_file("/proc/sys/kernel/printk", levels, sizeof levels);
+    if (levels[0] == '7') call(SYS_syslog, kSetConsoleLevel, 0, kWarningsAndWorse, 0, 0);
+}
+
 static void pause_for(long seconds) {
     struct timespec time = {.tv_sec = seconds, .tv_nsec = 0};
     call(SYS_nanosleep, (long)&time, 0, 0, 0, 0);
@@ -252,6 +261,7 @@ __attribute__((used, noreturn)) void run(char **stack) {
     call(SYS_sethostname, (long)"hartwood", 8, 0, 0, 0);
     loopback_up();
     start_agent();
+    quiet_kernel();
     call(SYS_chdir, (long)"/root", 0, 0, 0, 0);
 
     if (call(SYS_faccessat, AT_FDCWD, (long)"/etc/rc", X_OK, 0, 0) == 0) {
