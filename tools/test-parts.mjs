@@ -12,7 +12,7 @@ export const parts = [
   { name: 'tools', command: 'node --test tools/test/*.test.mjs tests/bench/*.test.mjs tests/stress/*.test.mjs', needs: ['packages'] },
   { name: 'types', command: 'for p in web workers .; do node_modules/.bin/tsc -p $p || exit 1; done', needs: ['modules', 'layout'] },
   { name: 'native', command: 'build/native/hartwood_tests --gtest_brief=1', needs: ['native'], minutes: 15 },
-  { name: 'sanitizers', command: 'build/asan/hartwood_tests --gtest_brief=1', needs: ['asan'], minutes: 20 },
+  { name: 'sanitizers', command: 'build/asan/hartwood_tests --gtest_brief=1 && build/asan/hartwood_schedules run --seconds 30', needs: ['asan'], minutes: 20 },
   { name: 'wasm', command: 'node build/wasm/hartwood_tests.cjs --gtest_brief=1', needs: ['wasm'], minutes: 15 },
   // The same tests of a hart, with everything that they execute compiled first: with all passes, and without.
   { name: 'wasm-compiled', command: 'HARTWOOD_ENGINE=compiled node build/wasm/hartwood_tests.cjs --gtest_brief=1', needs: ['wasm'], minutes: 15 },

@@ -18,6 +18,9 @@ void run_times(const GuestProgram& program, u32 times) {
 
 TEST(ProgramThreads, AmoLock) { run_times(amo_lock(2, 30'000), 3); }
 TEST(ProgramThreads, ReservedLock) { run_times(reserved_lock(4, 10'000), 3); }
+TEST(ProgramThreads, TicketLock) { run_times(ticket_lock(2, 10'000), 3); }
+TEST(ProgramThreads, QueueLock) { run_times(queue_lock(2, 10'000), 3); }
+TEST(ProgramThreads, PetersonsLock) { run_times(petersons_lock(20'000), 3); }
 TEST(ProgramThreads, PairCounter) {
   run_times(pair_counter(2, 5000), 2);
   run_times(pair_counter(4, 1000), 2);
@@ -32,6 +35,9 @@ TEST(ProgramThreads, SuspendAndWake) { run_times(suspend_and_wake(1500), 3); }
 TEST(ProgramThreads, PageTableStorm) { run_times(page_table_storm(2, 1000), 3); }
 TEST(ProgramThreads, PageTableStormOfFour) { run_times(page_table_storm(4, 200), 3); }
 TEST(ProgramThreads, CodeStorm) { run_times(code_storm(2, 1000), 2); }
+TEST(ProgramThreads, OwnCode) { run_times(own_code(4, 1000), 2); }
+TEST(ProgramThreads, CodeHandover) { run_times(code_handover(4, 1000), 2); }
+TEST(ProgramThreads, FencesToSleepers) { run_times(fences_to_sleepers(4, 1000), 3); }
 // Here anything may be late by what the host's other work takes.
 TEST(ProgramThreads, TimerStorm) { run_times(timer_storm(4, 500, 60 * Clock::kTicksPerSecond), 3); }
 TEST(ProgramThreads, PowerOffInStorm) { run_times(power_off_in_storm(20), 50); }

@@ -193,17 +193,16 @@ void Stage::stop_and_resume() {
     if (shared_->power.load() != kPowerOn) return;
     while_stopped([this] {
       const u64 executed = runner_->executed();
-      std::vector<u8> before(kGuestDataBytes), after(kGuestDataBytes);
       const auto copy = [this](std::vector<u8>& to) {
-        const std::span<const u8> from = machine_->memory().readable(Pa(kGuestData), to.size());
-        std::copy(from.begin(), from.end(), to.begin());
+        const std::span<const u8> from = machine_->memory().readable(Pa(kGuestData), kGuestDataBytes);
+        to.assign(from.begin(), from.end());
       };
-      copy(before);
+      copy(before_);
       // Input is put into guest memory meanwhile; nothing else is.
       never_.wait(0, 1 + random_.below(play_.longest_between_ns));
-      copy(after);
+      copy(after_);
       if (runner_->executed() != executed) problem_ = "a hart has executed instructions in a pause";
-      if (play_.input.empty() && play_.terminal_room == 0 && before != after)
+      if (play_.input.empty() && play_.terminal_room == 0 && before_ != after_)
         problem_ = "memory has changed in a pause";
     });
   }

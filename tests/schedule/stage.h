@@ -99,7 +99,9 @@ class Stage final : public GuestView {
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<Runner> runner_;
   Atomic<u32> never_{0};  // to sleep on
-  std::string problem_;   // that a control has found
+  // Memory around a pause. Not the fiber's own: it may be left where it is when the machine has ended.
+  std::vector<u8> before_, after_;
+  std::string problem_;  // that a control has found
 };
 
 }  // namespace hartwood::test
