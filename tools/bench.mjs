@@ -23,7 +23,7 @@ const programs = {
   system: ['syscall', 'fork', 'exec', 'pipe', 'fault'],
 };
 const allPrograms = Object.values(programs).flat();
-const groups = ['boot', 'programs', 'kernels', 'harts', 'latency', 'dispersed', 'workloads', 'untuned', 'idle', 'memory', 'main-thread', 'download', 'setup'];
+const groups = ['boot', 'programs', 'kernels', 'harts', 'latency', 'dispersed', 'workloads', 'untuned', 'suspension', 'idle', 'memory', 'main-thread', 'download', 'setup'];
 const sides = { qemu: 'native QEMU', native: 'native Hartwood' };
 const freshReport = join(buildDir, 'bench-fresh.json');
 const freshLog = join(buildDir, 'log', 'bench-fresh.log');
@@ -91,6 +91,11 @@ const measures = {
   async untuned(context) {
     const { measureUntuned, untunedRows } = await import('./bench/workloads.mjs');
     return untunedRows(await measureUntuned(context), context.versions);
+  },
+
+  async suspension(context) {
+    const { measureSuspension, suspensionRows } = await import('./bench/suspension.mjs');
+    return suspensionRows(await measureSuspension(context));
   },
 
   async memory(context) {

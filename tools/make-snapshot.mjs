@@ -9,10 +9,24 @@
 // Needs the core, the layout, and build/guest/{kernel,initramfs}.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { needNewNode } from './lib/node-version.mjs';
 import { buildDir, runMain, UserError } from './lib/project.mjs';
 
 const kPrompt = /:~# /;
+/** Milliseconds until the first command, then commands. */
+const kTrials = [
+  [0, '', 'echo first', 'ls /'],
+  [300, '', 'echo first'],
+  [0, 'echo first', 'uname -a'],
+  [0, 'taskset 1 ls /', 'taskset 2 ls /'],
+  [1500, 'ls -l'],
+  [0, '', ''],
+  [0, 'ls /', 'cat /proc/cpuinfo'],
+  [100, 'ps', 'date'],
+  [0, 'echo first'],
+  [0, 'ls /'],
+];
 const kPatience = { timeout: 60_000 };
 
 /** A host whose pager brings only what is waited for, and can be asked for the order. */
@@ -54,21 +68,26 @@ async function makeSnapshot(out) {
   // One page in each chunk, to see which are needed; the machine stands still between this and the real one.
   const singles = await machine.snapshot({ chunkPages: 1 });
 
-  const recording = recordingHost(host);
-  const trial = await Machine.restore(singles, {}, recording.host);
-  trial.resize(120, 40);
-  for (const command of ['', 'echo first', 'ls /']) {
-    trial.console.write(`${command}\n`);
-    await trial.waitFor(kPrompt, kPatience);
+  // What is touched depends on which hart does what, so there are several trials.
+  const order = new Set();
+  for (const [idle, ...commands] of kTrials) {
+    const recording = recordingHost(host);
+    const trial = await Machine.restore(singles, {}, recording.host);
+    trial.resize(120, 40);
+    await setTimeout(idle);
+    for (const command of commands) {
+      trial.console.write(`${command}\n`);
+      await trial.waitFor(kPrompt, kPatience);
+    }
+    for (const page of await recording.order()) order.add(page);
+    trial.terminate();
   }
-  const order = await recording.order();
-  trial.terminate();
 
-  const snapshot = await machine.snapshot({ order });
+  const snapshot = await machine.snapshot({ order: [...order] });
   machine.terminate();
-  if (order.length === 0) throw new UserError('the snapshot came out empty');
+  if (order.size === 0) throw new UserError('the snapshot came out empty');
   writeFileSync(join(out, 'prompt.hws'), new Uint8Array(await snapshot.arrayBuffer()));
-  writeFileSync(join(out, 'prompt.json'), `${JSON.stringify({ firstPages: order.length, bytes: snapshot.size })}\n`);
+  writeFileSync(join(out, 'prompt.json'), `${JSON.stringify({ firstPages: order.size, bytes: snapshot.size })}\n`);
 }
 
 await runMain(async ([out]) => {

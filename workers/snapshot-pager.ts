@@ -7,9 +7,9 @@ import { unpack } from './packing.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
 import type { WaitForChange } from './wait.ts';
 
-/** Chunks under way at a time, and so many more that somebody waits for. */
+/** Chunks under way at a time: of those that are next in the file, and of those that somebody waits for. */
 const kAhead = 4;
-const kMoreWanted = 4;
+const kMostWanted = 16;
 const kMostChunkBytes = 1 << 20;
 
 export interface PagerOptions {
@@ -56,6 +56,7 @@ export class SnapshotPager {
     const wanted: number[] = [];
     let next = 0;
     let left = count;
+    let ahead = 0;
     const begin = (chunk: number): void => {
       done[chunk] = 1;
       const bringing = this.bring(snapshot, chunk, source).then(() => {
@@ -71,16 +72,18 @@ export class SnapshotPager {
     while (left > 0) {
       const seen = lazy ? Atomics.load(words, wantedWord) : 0;
       for (let told = 0; lazy && (told = exports.hw_restore_wanted() >>> 0) !== 0;) wanted.push(told - 1);
-      while (wanted.length > 0 && underWay.size < kAhead + kMoreWanted) {
+      while (wanted.length > 0 && underWay.size - ahead < kMostWanted) {
         const chunk = wanted.shift() as number;
         if (done[chunk] !== 0) continue;
         this.order.push(exports.hw_restore_first_page(snapshot, chunk) >>> 0);
         begin(chunk);
       }
-      for (; !record && underWay.size < kAhead; next++) {
+      for (; !record && ahead < kAhead; next++) {
         while (next < count && done[next] !== 0) next++;
         if (next >= count) break;
         begin(next);
+        ahead++;
+        underWay.get(next)?.then(() => ahead--, () => {});
       }
       const waits: Promise<void>[] = [...underWay.values()];
       if (lazy) {

@@ -86,6 +86,18 @@ export class PageSide {
     }
   }
 
+  /** Opens `query` in a new page of the context that keeps what visits load, and calls body(page). */
+  async atAddress(query, body) {
+    const page = await this.context.newPage();
+    try {
+      page.setDefaultTimeout(patience);
+      await page.goto(this.server.url + query, { waitUntil: 'commit' });
+      return await body(page);
+    } finally {
+      await page.close();
+    }
+  }
+
   /** Visits the page until the browser keeps compiled scripts of it, and a visit adds none. */
   async warmCaches() {
     let kept = 0;
