@@ -126,11 +126,26 @@ async function answer(request, response, { folder, base, rules }) {
     response.writeHead(304, headers);
     return response.end();
   }
-  response.writeHead(200, { ...headers, 'Content-Length': info.size });
-  if (request.method === 'HEAD') return response.end();
+  // A part of a packed file would be of no use.
+  const range = headers['Content-Encoding'] === undefined ? parseRange(request.headers.range, info.size) : undefined;
+  if (headers['Content-Encoding'] === undefined) headers['Accept-Ranges'] = 'bytes';
+  if (range === null) return fail(416, 'no such range', { 'Content-Range': `bytes */${info.size}` });
+  const { first, last } = range ?? { first: 0, last: info.size - 1 };
+  if (range) headers['Content-Range'] = `bytes ${first}-${last}/${info.size}`;
+  response.writeHead(range ? 206 : 200, { ...headers, 'Content-Length': last - first + 1 });
   // A reader that goes away is no error of ours: before the answer begins, or in its midst.
+  if (request.method === 'HEAD' || info.size === 0) return response.end();
   if (response.destroyed) return undefined;
-  return void pipeline(createReadStream(file), response, () => {});
+  return void pipeline(createReadStream(file, { start: first, end: last }), response, () => {});
+}
+
+/** { first, last } of a request for one range; undefined: none, or several, which gets the whole file; null: outside of it. */
+export function parseRange(header, size) {
+  const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? [];
+  if (from === undefined || (from === '' && to === '')) return undefined;
+  const first = from === '' ? Math.max(0, size - Number(to)) : Number(from);
+  const last = from === '' || to === '' ? size - 1 : Math.min(Number(to), size - 1);
+  return first >= size || last < first ? null : { first, last };
 }
 
 /**

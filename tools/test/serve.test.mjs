@@ -126,3 +126,20 @@ test('a busy port is an error that says so, or leads to the next', async () => {
   await other.close();
   await assert.rejects(serve({ root: join(top, 'absent'), port: 0 }), /no such folder/);
 });
+
+test('ranges of files that are sent as they are', async () => {
+  const path = '/some/path/core.wasm';
+  assert.equal((await get(path)).headers['accept-ranges'], 'bytes');
+  const part = await get(path, { Range: 'bytes=1-2' });
+  assert.equal(part.status, 206);
+  assert.equal(part.headers['content-range'], 'bytes 1-2/4');
+  assert.deepEqual([...part.body], [...(await get(path)).body.subarray(1, 3)]);
+  assert.equal((await get(path, { Range: 'bytes=3-' })).body.length, 1);
+  assert.equal((await get(path, { Range: 'bytes=-3' })).body.length, 3);
+  assert.equal((await get(path, { Range: 'bytes=2-100' })).body.length, 2);
+  assert.equal((await get(path, { Range: 'bytes=4-' })).status, 416);
+  for (const whole of ['bytes=0-1,3-3', 'bytes=-', 'lines=1-2']) assert.equal((await get(path, { Range: whole })).status, 200, whole);
+  const packed = await get('/some/path/assets/app-3f9ab27c.js', { 'Accept-Encoding': 'br', Range: 'bytes=0-1' });
+  assert.equal(packed.status, 200);
+  assert.equal(packed.headers['accept-ranges'], undefined);
+});
