@@ -46,7 +46,10 @@ void MachineClock::thaw(bool follow) {
   if (!frozen()) return;
   const u64 now_ns = platform_.monotonic_ns();
   start_ns_.fetch_add(now_ns > frozen_ns_ ? now_ns - frozen_ns_ : 0);
-  if (!follow) wall_behind_ns_.fetch_add(platform_.unix_ns() - frozen_unix_ns_);
+  if (follow)
+    wall_behind_ns_.store(0);
+  else
+    wall_behind_ns_.fetch_add(platform_.unix_ns() - frozen_unix_ns_);
   // Last: a reader that sees it running finds the time that it goes on from.
   frozen_.store(0);
 }

@@ -52,7 +52,7 @@ class MachineClock final : public Clock {
 
   // The clock stands still from now on. On one thread, while no hart runs; may be called again.
   void freeze();
-  // It goes on where it stood; the wall clock too, unless it is to `follow` the host's.
+  // It goes on where it stood; the wall clock too, unless it is to `follow` the host's: then it shows the host's time.
   void thaw(bool follow);
   bool frozen() const { return frozen_.load() != 0; }
   // The wall clock shows `unix_ns` now, and goes on from there.
