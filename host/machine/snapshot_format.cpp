@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/crc32.h"
+#include "memory/guest_memory.h"
 
 namespace hartwood {
 namespace {
@@ -63,14 +64,14 @@ class In {
 
 u64 pages_of(u64 bytes) { return (bytes + kPageBytes - 1) >> kPageShift; }
 
-// Marks the chunk's pages; false: one that does not exist, or is there twice.
-bool mark(const SnapshotChunk& chunk, std::vector<bool>& seen) {
-  for (const PageRun& run : chunk.runs) {
-    if (run.count == 0 || run.first >= seen.size() || run.count > seen.size() - run.first) return false;
-    for (u32 page = run.first; page < run.first + run.count; page++) {
-      if (seen[page]) return false;
-      seen[page] = true;
-    }
+// Whether each run is of `pages` pages that exist, and no page is in two. Takes room by the number of runs, of which a
+// short head has few, and not by the pages that it speaks of.
+bool apart(std::vector<PageRun> runs, u64 pages) {
+  std::sort(runs.begin(), runs.end(), [](const PageRun& a, const PageRun& b) { return a.first < b.first; });
+  u64 end = 0;
+  for (const PageRun& run : runs) {
+    if (run.count == 0 || run.first < end || run.first >= pages || run.count > pages - run.first) return false;
+    end = u64{run.first} + run.count;
   }
   return true;
 }
@@ -154,7 +155,9 @@ Result<SnapshotHead> SnapshotHead::parse(std::span<const u8> bytes) {
   head.ram_bytes = in.get<u64>();
   const u32 disks = in.get<u32>();
   constexpr u64 kMostBytes = u64{1} << 43;  // page numbers have 32 bits
-  if (disks > kSnapshotMaxDisks || head.ram_bytes == 0 || head.ram_bytes > kMostBytes) return impossible();
+  if (disks > kSnapshotMaxDisks || !is_power_of_two(head.ram_bytes) || head.ram_bytes < kMinRamBytes ||
+      head.ram_bytes > kMaxRamBytes)
+    return impossible();
   for (u32 i = 0; i < disks; i++) {
     head.disk_bytes.push_back(in.get<u64>());
     if (head.disk_bytes.back() > kMostBytes) return impossible();
@@ -168,7 +171,7 @@ Result<SnapshotHead> SnapshotHead::parse(std::span<const u8> bytes) {
   head.state.assign(state.begin(), state.end());
   constexpr size_t kLeastChunkBytes = 20;
   if (in.bad || chunk_count > in.left() / kLeastChunkBytes) return impossible();
-  std::vector<std::vector<bool>> seen(disks + 1);
+  std::vector<std::vector<PageRun>> all_runs(disks + 1);  // by region
   head.file_bytes = *size;
   for (u32 i = 0; i < chunk_count; i++) {
     SnapshotChunk chunk;
@@ -181,11 +184,9 @@ Result<SnapshotHead> SnapshotHead::parse(std::span<const u8> bytes) {
       const u32 first = in.get<u32>();
       chunk.runs.push_back({first, in.get<u32>()});
     }
-    std::vector<bool>& pages = seen[chunk.region];
-    if (pages.empty())
-      pages.resize(pages_of(chunk.region == SnapshotChunk::kRam ? head.ram_bytes : head.disk_bytes[chunk.region - 1]));
-    if (!mark(chunk, pages)) return impossible();
-    const u32 count = chunk.pages();
+    all_runs[chunk.region].insert(all_runs[chunk.region].end(), chunk.runs.begin(), chunk.runs.end());
+    u64 count = 0;
+    for (const PageRun& run : chunk.runs) count += run.count;
     // DEFLATE makes nothing much longer than it was.
     constexpr u64 kMostOverhead = 1024;
     if (chunk.packed_bytes != 0 &&
@@ -196,6 +197,10 @@ Result<SnapshotHead> SnapshotHead::parse(std::span<const u8> bytes) {
     head.chunks.push_back(std::move(chunk));
   }
   if (in.bad || !in.at_end()) return impossible();
+  for (u32 region = 0; region <= disks; region++) {
+    const u64 bytes = region == SnapshotChunk::kRam ? head.ram_bytes : head.disk_bytes[region - 1];
+    if (!apart(std::move(all_runs[region]), pages_of(bytes))) return impossible();
+  }
   return head;
 }
 
