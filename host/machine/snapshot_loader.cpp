@@ -14,9 +14,14 @@ SnapshotLoader::SnapshotLoader(Machine& machine, const SnapshotHead& head)
       head_(head),
       placed_(head.chunks.size()),
       left_(static_cast<u32>(head.chunks.size())),
-      wanted_(new Atomic<u32>[head.chunks.size()]) {}
+      wanted_(new Atomic<u32>[head.chunks.size()]) {
+  fits_ = head.ram_bytes == machine.memory().size() && head.disk_bytes.size() == machine.disk_count();
+  for (u32 i = 0; fits_ && i < machine.disk_count(); i++)
+    fits_ = head.disk_bytes[i] == machine.disk(i).backend().size();
+}
 
 void SnapshotLoader::expect() {
+  if (!fits_) return;  // place() says so
   GuestMemory& memory = machine_.memory();
   chunk_of_.assign(memory.page_count(), kNone);
   for (u32 index = 0; index < head_.chunks.size(); index++) {
@@ -50,6 +55,7 @@ u32 SnapshotLoader::wanted() {
 }
 
 Status SnapshotLoader::place(u32 index, std::span<const u8> bytes) {
+  if (!fits_) return Error{"the snapshot is of a machine with other memory or disks"};
   if (index >= head_.chunks.size()) return Error{"the snapshot has no such chunk"};
   if (placed_[index]) return {};
   const SnapshotChunk& chunk = head_.chunks[index];
@@ -74,9 +80,15 @@ Status SnapshotLoader::place(u32 index, std::span<const u8> bytes) {
     } else {
       VirtioBlock& disk = machine_.disk(chunk.region - 1u);
       const u64 there = std::min(size, disk.backend().size() - offset);
-      const std::vector<u8> zeroes(zero ? there : 0);
-      const std::span<const u8> content = zero ? std::span<const u8>(zeroes) : bytes.subspan(done, there);
-      if (!disk.backend().restore(offset, content)) return errorf("disk %u could not be written", chunk.region - 1u);
+      // A run of zero pages may be as long as the disk: piece by piece.
+      static constexpr u8 kZeroes[kPageBytes] = {};
+      for (u64 at = 0; at < there;) {
+        const u64 piece = zero ? std::min(there - at, kPageBytes) : there;
+        const std::span<const u8> content = zero ? std::span(kZeroes).first(piece) : bytes.subspan(done, piece);
+        if (!disk.backend().restore(offset + at, content))
+          return errorf("disk %u could not be written", chunk.region - 1u);
+        at += piece;
+      }
     }
     done += size;
   }

@@ -22,7 +22,8 @@ class SnapshotLoader final : public PageSource {
 
   // Marks the pages of all chunks of RAM absent. Before the machine runs, and on a machine without increments.
   void expect();
-  // `bytes`: the chunk as it was unpacked. One caller at a time. Placing one twice changes nothing.
+  // `bytes`: the chunk as it was unpacked. Refuses all chunks of a machine with other memory or disks. One caller at a
+  // time. Placing one twice changes nothing.
   Status place(u32 index, std::span<const u8> bytes);
   bool placed(u32 index) const { return placed_[index]; }
   bool complete() const { return left_ == 0; }
@@ -40,6 +41,7 @@ class SnapshotLoader final : public PageSource {
   const SnapshotHead& head_;
   std::vector<bool> placed_;
   u32 left_;
+  bool fits_;  // the machine has this memory and these disks
   bool expecting_ = false;
   static constexpr u32 kNone = ~u32{0};
   std::vector<u32> chunk_of_;  // by page of RAM
