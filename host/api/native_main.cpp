@@ -409,7 +409,8 @@ constexpr int kExitLimit = 124;
 
 // A machine that is ready to run, from files or from snapshots.
 Result<std::unique_ptr<Machine>> make_machine(const Options& options, MachineConfig& config, NativePlatform& platform,
-                                              MachineShared& shared, VirtualClock* clock, Tracer* tracer, AgentSocket& agent) {
+                                              MachineShared& shared, VirtualClock* clock, Tracer* tracer,
+                                              AgentSocket& agent) {
   std::vector<std::unique_ptr<SnapshotFile>> snapshots;
   for (const std::string& path : options.restore) {
     auto file = SnapshotFile::open(path);
@@ -429,7 +430,9 @@ Result<std::unique_ptr<Machine>> make_machine(const Options& options, MachineCon
   machine.set_tracer(tracer);
   if (agent.active()) machine.set_agent_output(&agent);
   if (!snapshots.empty()) {
-    for (auto& disk : disks_of(snapshots.back()->head(), config)) {
+    auto disks = disks_of(snapshots.back()->head(), config);
+    if (!disks) return disks.error();
+    for (auto& disk : *disks) {
       const Status added = machine.add_disk(std::move(disk));
       if (!added) return added.error();
     }

@@ -78,12 +78,14 @@ Result<SnapshotId> save_snapshot(Machine& machine, const SnapshotOptions& option
   std::vector<u8> head = writer.head();
   const std::string partial = path + ".partial";
   const int file = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (file < 0) return errorf("cannot write %s: %s", partial.c_str(), std::strerror(errno));
   const auto fail = [&](Error error) {
-    ::close(file);
+    if (file >= 0) ::close(file);
     ::unlink(partial.c_str());
+    // What is dirty is so with respect to a file that there is not: nothing can be an increment to it.
+    machine.note_snapshot({});
     return error;
   };
+  if (file < 0) return fail(errorf("cannot write %s: %s", partial.c_str(), std::strerror(errno)));
   u64 at = head.size();
   for (u32 i = 0; i < writer.chunk_count(); i++) {
     const auto bytes = writer.chunk(i);
@@ -135,11 +137,13 @@ Status SnapshotFile::load(SnapshotLoader& loader, u32 index) const {
   return loader.place(index, unpack({data_ + chunk.offset, chunk.packed_bytes}, chunk.pages() * kPageBytes));
 }
 
-std::vector<std::unique_ptr<BlockBackend>> disks_of(const SnapshotHead& head, const MachineConfig& config) {
+Result<std::vector<std::unique_ptr<BlockBackend>>> disks_of(const SnapshotHead& head, const MachineConfig& config) {
   std::vector<std::unique_ptr<BlockBackend>> disks;
   for (size_t i = 0; i < head.disk_bytes.size(); i++) {
     const bool read_only = i < config.disks.size() && config.disks[i].read_only;
-    disks.push_back(std::make_unique<MemoryBackend>(std::vector<u8>(head.disk_bytes[i]), read_only));
+    auto disk = MemoryBackend::make(head.disk_bytes[i], read_only);
+    if (!disk) return disk.error();
+    disks.push_back(std::move(*disk));
   }
   return disks;
 }

@@ -10,7 +10,8 @@
 
 namespace hartwood {
 
-// Saves a machine that stands still. An old file of this name stays if this fails. Returns the snapshot's id.
+// Saves a machine that stands still. Returns the snapshot's id. If this fails, an old file of this name stays, and the
+// next snapshot must be a full one.
 Result<SnapshotId> save_snapshot(Machine& machine, const SnapshotOptions& options, const std::string& path);
 
 // A snapshot's file, mapped. What it points to is checked when it is used.
@@ -36,7 +37,7 @@ class SnapshotFile {
 // then increments to each other.
 Status restore_machine(Machine& machine, std::span<const std::unique_ptr<SnapshotFile>> files);
 
-// The disks that the snapshot's machine had, empty, for add_disk().
-std::vector<std::unique_ptr<BlockBackend>> disks_of(const SnapshotHead& head, const MachineConfig& config);
+// The disks that the snapshot's machine had, empty, for add_disk(). Fails if there is no room for them.
+Result<std::vector<std::unique_ptr<BlockBackend>>> disks_of(const SnapshotHead& head, const MachineConfig& config);
 
 }  // namespace hartwood

@@ -5,6 +5,15 @@
 
 namespace hartwood {
 
+Result<std::unique_ptr<MemoryBackend>> MemoryBackend::make(u64 bytes, bool read_only) {
+  u8* const zeroes = bytes > SIZE_MAX ? nullptr : static_cast<u8*>(std::calloc(bytes != 0 ? bytes : 1, 1));
+  if (zeroes == nullptr)
+    return errorf("there is no memory for a disk of %llu MiB", static_cast<unsigned long long>(bytes >> 20));
+  auto backend = std::make_unique<MemoryBackend>(std::span(zeroes, static_cast<size_t>(bytes)), read_only);
+  backend->zeroed_.reset(zeroes);
+  return backend;
+}
+
 bool MemoryBackend::read(u64 offset, std::span<u8> to) {
   std::memcpy(to.data(), bytes_.data() + offset, to.size());
   return true;

@@ -4,6 +4,7 @@
 // input/output error that the guest sees.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <string>
@@ -36,6 +37,8 @@ class MemoryBackend final : public BlockBackend {
  public:
   explicit MemoryBackend(std::vector<u8> bytes, bool read_only = false)
       : owned_(std::move(bytes)), bytes_(owned_), read_only_(read_only) {}
+  // Zeroes, that take room where they are written to. Fails if there is none for so many.
+  static Result<std::unique_ptr<MemoryBackend>> make(u64 bytes, bool read_only);
   // Works in place on memory that outlives the backend.
   explicit MemoryBackend(std::span<u8> bytes, bool read_only = false) : bytes_(bytes), read_only_(read_only) {}
   MemoryBackend(const MemoryBackend&) = delete;
@@ -52,7 +55,11 @@ class MemoryBackend final : public BlockBackend {
   bool restore(u64 offset, std::span<const u8> from) override;
 
  private:
+  struct Free {
+    void operator()(u8* bytes) const { std::free(bytes); }
+  };
   std::vector<u8> owned_;
+  std::unique_ptr<u8, Free> zeroed_;  // of make()
   std::span<u8> bytes_;
   bool read_only_;
 };
