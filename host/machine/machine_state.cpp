@@ -62,9 +62,10 @@ Status Machine::restore(std::span<const u8> state) {
 
 void Machine::thaw(bool follow) {
   if (!own_clock_.frozen()) return;
-  // Before the first instruction: no two machines of one snapshot draw the same random numbers. Without entropy the guest has
-  // had none before either.
-  if (restored_ && !renew_generation()) platform_.log().write(LogLevel::warning, "no entropy to renew the machine's generation");
+  // Before the first instruction: no two machines of one snapshot draw the same random numbers. Without entropy the
+  // guest has had none before either.
+  if (restored_ && !renew_generation())
+    platform_.log().write(LogLevel::warning, "no entropy to renew the machine's generation");
   restored_ = false;
   own_clock_.thaw(follow);
 }
@@ -153,7 +154,7 @@ void Machine::note_snapshot(const SnapshotId& id) {
 SnapshotId Machine::new_snapshot_id(std::span<const u8> state) {
   SnapshotId id{};
   if (platform_.seeded_entropy() == nullptr && platform_.entropy().fill(id) == id.size()) return id;
-  u32 checksum = 0;
+  u32 checksum = crc32(last_snapshot_);  // one that follows another at once has the same state
   for (size_t at = 0; at < id.size(); at += sizeof checksum) {
     checksum = crc32(state, checksum + 1);
     store_le(id.data() + at, checksum);
