@@ -10,8 +10,6 @@
 namespace hartwood {
 namespace {
 
-constexpr u32 kAgentPort = 1;
-
 std::vector<ConsolePort> console_ports(ConsoleKind kind, ByteSink& output, ByteSource& input, ByteSink& agent_output,
                                        ByteSource& agent_input) {
   ConsolePort port;

@@ -77,6 +77,7 @@ class Machine {
   // The guest's agent (kernel/initramfs/agent.c). A line for it, without its end: taken whole, or not at all where no
   // agent listens or too many lines wait. Its answers go to the sink set here, which is called with a device's lock
   // held and from any hart's thread, or else to MachineShared::agent_output.
+  static constexpr u32 kAgentPort = 1;  // of the virtio console
   bool agent_send(std::string_view line);
   void set_agent_output(ByteSink* sink) { agent_output_.set_sink(sink); }  // before boot()
 
@@ -93,7 +94,8 @@ class Machine {
   // stood. Without effect on virtual time, which stands still anyway.
   void freeze() { own_clock_.freeze(); }
   void thaw(bool follow);
-  // After thaw(): with `follow` has the guest's agent set its clock. May wait for guest memory that is still on its way.
+  // After thaw(): with `follow` has the guest's agent set its clock. May wait for guest memory that is still on its
+  // way.
   void tell_agent_time(bool follow);
   // The snapshot that dirty pages are dirty with respect to; zero: none.
   const SnapshotId& last_snapshot() const { return last_snapshot_; }

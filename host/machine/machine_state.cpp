@@ -72,10 +72,8 @@ void Machine::thaw(bool follow) {
 
 void Machine::tell_agent_time(bool follow) {
   if (!follow || clock_ != &own_clock_) return;
-  constexpr u64 kSecond = 1'000'000'000;
-  const u64 now = clock_->unix_nanoseconds();
-  agent_send(format("clock %llu.%09llu", static_cast<unsigned long long>(now / kSecond),
-                    static_cast<unsigned long long>(now % kSecond)));
+  agent_input_.want_time(*clock_);
+  console_.poll_input(kAgentPort);
 }
 
 Status Machine::load_state(StateReader& in) {

@@ -126,6 +126,14 @@ void ConsoleInput::load(StateReader& in) {
 
 u32 AgentInput::read(std::span<u8> to) {
   Guard guard(lock_);
+  // Only now: what was written earlier would be late by as long as nobody read it.
+  if (wanted_time_ != nullptr && read_ == written_) {
+    constexpr u64 kSecond = 1'000'000'000;
+    const u64 now = wanted_time_->unix_nanoseconds();
+    add_locked(format("clock %llu.%09llu", static_cast<unsigned long long>(now / kSecond),
+                      static_cast<unsigned long long>(now % kSecond)));
+    wanted_time_ = nullptr;
+  }
   u32 taken = 0;
   while (taken < to.size() && read_ != written_) to[taken++] = bytes_[read_++ % kCapacity];
   return taken;
@@ -133,10 +141,19 @@ u32 AgentInput::read(std::span<u8> to) {
 
 bool AgentInput::add(std::string_view line) {
   Guard guard(lock_);
+  return add_locked(line);
+}
+
+bool AgentInput::add_locked(std::string_view line) {
   if (line.size() >= kCapacity - (written_ - read_)) return false;
   for (const char c : line) bytes_[written_++ % kCapacity] = static_cast<u8>(c);
   bytes_[written_++ % kCapacity] = '\n';
   return true;
+}
+
+void AgentInput::want_time(Clock& clock) {
+  Guard guard(lock_);
+  wanted_time_ = &clock;
 }
 
 void AgentInput::clear() {

@@ -166,11 +166,15 @@ class AgentInput final : public ByteSource {
   // The line, without its end, and a line feed; all of it or, where there is no room, nothing.
   bool add(std::string_view line);
   void clear();
+  // The agent, once it listens, is told what `clock`'s wall clock shows at that moment.
+  void want_time(Clock& clock);
 
  private:
+  bool add_locked(std::string_view line);
   Lock lock_;
   u8 bytes_[kCapacity];
   u32 written_ = 0, read_ = 0;
+  Clock* wanted_time_ = nullptr;
 };
 
 // What the guest's agent says: to the embedder's sink if it set one, else to the shared ring. Never stops the guest: a

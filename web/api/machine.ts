@@ -55,6 +55,7 @@ const kEndings: Record<MachineExit['reason'], string> = {
 
 const kMiB = 1 << 20;
 const kAgentPatienceMs = 30_000;
+const kAgentPingMs = 300;
 
 /** What exists only while the machine does. */
 interface Running {
@@ -295,6 +296,7 @@ export class Machine {
    */
   async compact(): Promise<void> {
     this.mustRun();
+    await this.agentListens();
     await this.askAgent('prepare', 'prepared');
   }
 
@@ -342,17 +344,18 @@ export class Machine {
   }
 
   /** Resolves when the guest's agent has said `expected`. */
-  private askAgent(line: string, expected: string): Promise<void> {
+  private askAgent(line: string, expected: string, patienceMs = kAgentPatienceMs): Promise<void> {
     return new Promise((resolve, reject) => {
       const failed = (why: string): void => {
         clearTimeout(patience);
         this.agentSaid = null;
         reject(new MachineError('timeout', why));
       };
-      const patience = setTimeout(() => failed("The guest's agent did not answer; the guest may run none."), kAgentPatienceMs);
+      const patience = setTimeout(() => failed("The guest's agent did not answer; the guest may run none."), patienceMs);
       this.agentSaid = (said) => {
+        // Answers to others' questions, and late ones, are none to this.
         if (said !== expected) {
-          failed(`The guest's agent says: ${said}`);
+          if (said.startsWith('error ')) failed(`The guest's agent says: ${said}`);
           return;
         }
         clearTimeout(patience);
@@ -361,6 +364,19 @@ export class Machine {
       };
       this.send({ type: 'agent', line });
     });
+  }
+
+  /** The guest's agent listens. It begins to a little after the first prompt; what it is told before that is lost. */
+  private async agentListens(): Promise<void> {
+    const begin = performance.now();
+    for (;;) {
+      try {
+        await this.askAgent('ping', 'pong', kAgentPingMs);
+        return;
+      } catch (error) {
+        if (this.over || performance.now() - begin > kAgentPatienceMs) throw error;
+      }
+    }
   }
 
   private goneError(): MachineError {

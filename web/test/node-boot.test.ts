@@ -1,38 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real core, workers and Linux under Node. HARTWOOD_GUEST or build/guest has the kernel and the initramfs.
+// The real core, workers and Linux under Node.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { MachineError } from '../api/errors.ts';
 import type { MachineHost, WorkerKind } from '../api/host.ts';
-import { Machine } from '../api/machine.ts';
-import type { BootOptions } from '../api/options.ts';
-import { makeNodeHost } from './node-host.ts';
+import { guestFile, host, kPrompt, kSlow, linux, terminateAll } from './guest.ts';
 
-const kBuild = fileURLToPath(new URL('../../build/guest', import.meta.url));
-const guestFile = (folder: string, name: string): Uint8Array => {
-  const given = process.env['HARTWOOD_GUEST'];
-  const places = [...(given === undefined ? [] : [join(given, name)]), join(kBuild, folder, name)];
-  const file = places.find((each) => existsSync(each));
-  assert.ok(file !== undefined, `${name} is in none of ${places.join(', ')}`);
-  return readFileSync(file);
-};
-const host = makeNodeHost();
-const machines: Machine[] = [];
-async function linux(options: BootOptions = {}, on = host): Promise<Machine> {
-  const files = { kernel: guestFile('kernel', 'Image'), initrd: guestFile('initramfs', 'initramfs.cpio') };
-  const machine = await Machine.boot({ memory: 128, ...files, ...options }, on);
-  machines.push(machine);
-  return machine;
-}
-// A machine that a failed test left would keep the process alive.
-afterEach(() => {
-  for (const machine of machines.splice(0)) machine.terminate();
-});
-const kPrompt = /:~# /;
-const kSlow = { timeout: 60_000 };
+afterEach(terminateAll);
 
 test('Linux boots on two harts, runs commands and powers off', async () => {
   const progress = new Map<string, number>();
