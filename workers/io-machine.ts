@@ -117,6 +117,7 @@ export class IoMachine {
   private async create(module: WebAssembly.Module, configuration: MachineConfiguration): Promise<void> {
     const sizes = await Promise.all(this.files.map((file) => file.size));
     const core = this.makeCore(module, configuration, sizes);
+    this.makeMachine(core, configuration);
     this.announce(core, configuration.harts, '');
     await this.placeFiles(core, sizes);
     if (core.exports.hw_machine_start() !== 0) throw this.coreFailure(core, 'bad-file');
@@ -128,6 +129,7 @@ export class IoMachine {
   ): Promise<void> {
     const core = this.makeCore(module, configuration, [diskBytes, ...heads.map((head) => 2 * head.length)]);
     const { exports, bytes } = core;
+    // First these, whose checksums cover the configuration too.
     for (const head of heads) {
       const at = this.allocate(core, head.length, 'the snapshot');
       bytes.set(head, at);
@@ -135,6 +137,7 @@ export class IoMachine {
       exports.hw_release(at);
       if (taken !== 0) throw this.coreFailure(core, 'bad-snapshot');
     }
+    this.makeMachine(core, configuration);
     if (exports.hw_restore_start(lazy ? 1 : 0) !== 0) throw this.coreFailure(core, 'bad-snapshot');
     this.announce(core, configuration.harts, sharedText(bytes, exports.hw_restore_notes_at() >>> 0, exports.hw_restore_notes() >>> 0));
     this.go = (followNow) => {
@@ -146,7 +149,7 @@ export class IoMachine {
     if (lazy) this.go(follow);
   }
 
-  /** The memory, the core in it, and a machine without files. */
+  /** The memory, and the core in it. */
   private makeCore(module: WebAssembly.Module, configuration: MachineConfiguration, sizes: number[]): Core {
     const memory = makeMemory(memoryPages(configuration, sizes));
     const core = instantiateCore({
@@ -154,13 +157,17 @@ export class IoMachine {
       log: (level, text) => this.post({ type: 'log', level, text }),
     });
     this.memory = memory;
+    return core;
+  }
+
+  /** A machine without files. */
+  private makeMachine(core: Core, configuration: MachineConfiguration): void {
     const json = new TextEncoder().encode(JSON.stringify(configuration));
     const jsonAt = this.allocate(core, json.length, 'the configuration');
     core.bytes.set(json, jsonAt);
     const created = core.exports.hw_machine_create(jsonAt, json.length);
     core.exports.hw_release(jsonAt);
     if (created !== 0) throw this.coreFailure(core, 'core-failed');
-    return core;
   }
 
   private announce({ exports }: Core, harts: number, notes: string): void {
