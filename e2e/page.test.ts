@@ -43,7 +43,7 @@ test('says what is wrong: a broken kernel file, and goes on with the usual setti
   }));
 
 // The compiler has a worker only once there is something to compile.
-for (const [kind, query] of [['io', ''], ['compiler', '?compiler=early']] as const) {
+for (const [kind, query] of [['io', ''], ['compiler', '?compiler=early&boot=cold']] as const) {
   test(`says what is wrong: a worker that crashes (${kind})`, () =>
     visiting(site, query, async (visit) => {
       await visit.prompt();

@@ -106,6 +106,7 @@ export class Machine {
   private settleLoaded!: () => void;
   private readonly asked = new Map<number, { resolve: (blob: Blob | undefined) => void; reject: (error: MachineError) => void }>();
   private readonly copied = new Map<number, () => void>();
+  private fresh = false;
   private agentSaid: ((line: string) => void) | null = null;
   private readonly pings = new Map<number, () => void>();
   private readonly started: Promise<void>;
@@ -150,10 +151,13 @@ export class Machine {
     checkRestoreOptions(options);
     const { snapshot } = host.files;
     if (snapshot === null) throw new MachineError('bad-option', 'No snapshot comes with this page.');
-    return Machine.restoreFrom([snapshot], options, host);
+    return Machine.restoreFrom([snapshot], options, host, true);
   }
 
-  private static async restoreFrom(sources: FileSource[], options: RestoreOptions, host: MachineHost): Promise<Machine> {
+  /** `fresh`: nobody has read what the machine printed before, so that waitFor finds it. */
+  private static async restoreFrom(
+    sources: FileSource[], options: RestoreOptions, host: MachineHost, fresh = false,
+  ): Promise<Machine> {
     host.checkSupport();
     host.compileCore().catch(() => {}); // begins now; the constructor hears of a failure
     const pager = host.startWorker<ToPager, FromPager>('pager', 'hartwood pager');
@@ -170,6 +174,7 @@ export class Machine {
     while (workers.harts.length < harts) workers.harts.push(startHart(host, workers.harts.length));
     for (const worker of workers.harts.splice(harts)) worker.terminate();
     const machine = new Machine(options, plan, host, workers, pager);
+    machine.fresh = fresh;
     await machine.started;
     return machine;
   }
@@ -483,6 +488,7 @@ export class Machine {
     const printed = readNotes(notes);
     if (printed.length > 0) {
       this.tail.append(printed);
+      if (this.fresh) this.transcript.append(printed);
       void this.console.deliver(printed);
     }
     const ports: MessagePort[] = [];

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // index.html: one machine and its terminal. The machine starts first, then everything else.
-import { MachineError, type BootOptions, type Machine } from '../api/index.ts';
+import { Machine as Machines, MachineError, type BootOptions, type CommonOptions, type Machine } from '../api/index.ts';
 import { describeExit, explain } from '../shared/explain.ts';
 import { element, showText } from '../shared/elements.ts';
+import { StorageError } from '../shared/saved-machines.ts';
 import { startMachine } from '../shared/start-machine.ts';
 import type { TerminalView } from '../shared/terminal-view.ts';
 import { Theme, recall, remember } from '../shared/theme.ts';
 import { readSettings, SettingsError, type Settings } from '../shared/url-settings.ts';
 import { BootView } from './boot-view.ts';
 import { connectKeyBar } from './key-bar.ts';
+import { MachinesPanel } from './machines-panel.ts';
 import { SettingsPanel } from './settings-panel.ts';
 import { StatusLine } from './status-line.ts';
 
@@ -20,13 +22,20 @@ class Page {
   private readonly status = new StatusLine();
   private readonly bootOptions: BootOptions | null;
   private readonly cold: boolean;
+  private readonly machines: MachinesPanel;
   machine: Machine | null = null;
+  /** The one that made room for another. */
+  private replaced: Machine | null = null;
   private view: TerminalView | null = null;
 
   constructor(settings: Settings | null) {
     this.bootOptions = settings?.boot ?? null;
     this.cold = settings?.cold ?? false;
-    const started = this.bootOptions === null ? Promise.resolve() : this.start('Starting', this.bootOptions, this.cold);
+    this.machines = new MachinesPanel({
+      snapshot: () => this.machine?.snapshot() ?? null,
+      open: (blob, name) => void this.replace(blob, name),
+    });
+    const started = this.startFirst(settings?.restore ?? null);
     const theme = new Theme(settings?.theme ?? null, (dark) => {
       this.view?.setDark(dark);
       this.nameTheme(theme);
@@ -41,20 +50,48 @@ class Page {
     connectKeyBar(() => this.view);
   }
 
+  /** The machine that the address asks for. */
+  private async startFirst(restore: string | null): Promise<void> {
+    if (this.bootOptions === null) return;
+    if (restore === null) {
+      await this.start('Starting', this.bootOptions, this.cold);
+      return;
+    }
+    await this.run('Restoring', this.bootOptions, async (options) => {
+      const source = /^(https?:|\.{0,2}\/)/.test(restore) ? restore : await this.machines.load(restore);
+      return Machines.restore(source, options);
+    });
+  }
+
+  /** The machine that runs makes room for a saved one. */
+  private async replace(saved: Blob, name: string): Promise<void> {
+    const question = `Open “${name}”? The machine that runs now is turned off; save it first if you need it.`;
+    if (this.machine !== null && !window.confirm(question)) return;
+    this.replaced = this.machine;
+    this.machine?.terminate();
+    await this.machine?.exited;
+    await this.view?.write('\x1bc');
+    await this.run('Restoring', this.bootOptions ?? {}, (options) => Machines.restore(saved, options));
+  }
+
+  private start(title: string, options: BootOptions, cold: boolean): Promise<void> {
+    return this.run(title, options, (common) => startMachine({ ...options, ...common }, cold));
+  }
+
   /** Starts a machine, whose console is then carried until it ends; resolves when it runs, or failed to. */
-  private async start(title: string, options: BootOptions, cold: boolean): Promise<void> {
+  private async run(title: string, options: BootOptions, start: (common: CommonOptions) => Promise<Machine>): Promise<void> {
     element('failure').hidden = true;
     element('notice').hidden = true;
     this.boot.show(title);
     this.status.setState('loading');
     let machine: Machine;
     try {
-      machine = await startMachine({
-        ...options,
+      machine = await start({
+        ...(options.compiler === undefined ? {} : { compiler: options.compiler }),
         ...(this.view === null ? {} : { size: { columns: this.view.columns, rows: this.view.rows } }),
         onProgress: (progress) => this.boot.progress(progress),
         onLog: (level, text) => (level === 0 ? console.error : console.debug)(`hartwood: ${text}`),
-      }, cold);
+      });
     } catch (error) {
       this.showFailure(error);
       return;
@@ -63,6 +100,8 @@ class Page {
     machine.onerror = (error) => this.showFailure(error);
     this.boot.hide();
     this.status.setState('running');
+    this.showPaused(false);
+    element('pause').hidden = false;
     this.status.show(machine);
     this.announce('The machine runs.');
     if (this.view !== null) this.connect(machine, this.view);
@@ -72,7 +111,9 @@ class Page {
   private async watch(machine: Machine, options: BootOptions): Promise<void> {
     const exit = await machine.exited;
     this.status.show(null);
-    this.machine = null;
+    element('pause').hidden = true;
+    if (this.machine === machine) this.machine = null;
+    if (this.replaced === machine) return;
     if (exit.reason === 'reboot') {
       await this.view?.write('\r\n');
       void this.start('Restarting', options, true);
@@ -82,6 +123,26 @@ class Page {
       element('notice').hidden = false;
       this.announce(describeExit(exit));
     }
+  }
+
+  private async togglePause(): Promise<void> {
+    const { machine } = this;
+    if (machine === null) return;
+    const pausing = machine.state === 'running';
+    try {
+      await (pausing ? machine.pause() : machine.resume());
+    } catch {
+      return; // it has ended meanwhile, which is shown
+    }
+    this.status.setState(pausing ? 'paused' : 'running');
+    this.showPaused(pausing);
+    this.announce(pausing ? 'The machine is paused.' : 'The machine runs.');
+    if (!pausing) this.view?.focus();
+  }
+
+  private showPaused(paused: boolean): void {
+    element('pause').setAttribute('aria-pressed', String(paused));
+    showText('pause-name', paused ? 'Resume' : 'Pause');
   }
 
   private connect(machine: Machine, view: TerminalView): void {
@@ -113,8 +174,10 @@ class Page {
     });
     element('open-settings').addEventListener('click', () =>
       settings.open(this.machine?.harts ?? this.bootOptions?.harts ?? null, this.machine?.memory ?? this.bootOptions?.memory ?? null));
+    element('pause').addEventListener('click', () => void this.togglePause());
+    element('open-machines').addEventListener('click', () => void this.machines.open());
     element('open-help').addEventListener('click', () => element<HTMLDialogElement>('help').showModal());
-    for (const id of ['help', 'settings']) element(id).addEventListener('close', () => this.view?.focus());
+    for (const id of ['help', 'settings', 'machines']) element(id).addEventListener('close', () => this.view?.focus());
     const reader = element<HTMLInputElement>('screen-reader');
     reader.checked = screenReader;
     reader.addEventListener('change', () => {
@@ -133,7 +196,8 @@ class Page {
 
   showFailure(error: unknown): void {
     const known = error instanceof MachineError ? error : null;
-    const { title, advice } = error instanceof SettingsError ? explain('bad-option') : explain(known?.code ?? 'core-failed');
+    const { title, advice } = error instanceof SettingsError ? explain('bad-option')
+      : error instanceof StorageError ? explain('bad-snapshot') : explain(known?.code ?? 'core-failed');
     showText('failure-title', title);
     showText('failure-text', error instanceof Error ? error.message : String(error));
     showText('failure-advice', advice);

@@ -4,7 +4,7 @@ import type { CompilerStatistics, Machine, Statistics } from '../api/index.ts';
 import { element, showText } from '../shared/elements.ts';
 
 const kInterval = 500; // ms
-const kStates = { loading: 'Loading', running: 'Running', off: 'Off', failed: 'Failed' } as const;
+const kStates = { loading: 'Loading', running: 'Running', paused: 'Paused', off: 'Off', failed: 'Failed' } as const;
 export type ShownState = keyof typeof kStates;
 
 export function formatUptime(milliseconds: number): string {

@@ -10,6 +10,8 @@ export interface Settings {
   boot: BootOptions;
   /** Really boots (?boot=cold), although what comes with the page at its prompt would be the same machine. */
   cold: boolean;
+  /** The name of a machine saved in this browser, or the address of one; null: none. */
+  restore: string | null;
   /** null: as chosen on this page before. */
   theme: ThemeChoice | null;
   screenReader: boolean | null;
@@ -72,6 +74,7 @@ export function readSettings(query: URLSearchParams): Settings {
   return {
     boot: boot as BootOptions, // Machine.boot checks every value
     cold: start === 'cold',
+    restore: text('restore') ?? null,
     theme: theme ?? null,
     screenReader: screenReader === null ? null : flag('screenreader', screenReader.trim()),
   };
