@@ -11,6 +11,8 @@ export const parts = [
   { name: 'format', command: 'bash tools/check-format.sh', needs: ['packages'] },
   { name: 'tools', command: 'node --test tools/test/*.test.mjs tests/bench/*.test.mjs tests/stress/*.test.mjs', needs: ['packages'] },
   { name: 'types', command: 'for p in web workers .; do node_modules/.bin/tsc -p $p || exit 1; done', needs: ['modules', 'layout'] },
+  // The attention protocol, exhaustively, as a model.
+  { name: 'model', command: 'node tests/model/run.mjs', needs: ['packages'] },
   { name: 'native', command: 'build/native/hartwood_tests --gtest_brief=1', needs: ['native'], minutes: 15 },
   { name: 'sanitizers', command: 'build/asan/hartwood_tests --gtest_brief=1 && build/asan/hartwood_schedules run --seconds 30', needs: ['asan'], minutes: 20 },
   { name: 'wasm', command: 'node build/wasm/hartwood_tests.cjs --gtest_brief=1', needs: ['wasm'], minutes: 15 },

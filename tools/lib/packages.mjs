@@ -42,6 +42,7 @@ const forTesting = [
   ['device-tree-compiler', 'dtc'],
   ['qemu-system-misc', 'qemu-system-riscv64'],
   ['qemu-user-static', 'qemu-riscv64-static'],
+  ['spin', 'spin'],
   ['opensbi', '/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin'],
 ];
 
