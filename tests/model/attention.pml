@@ -80,8 +80,9 @@ byte inside;
 
 // ----------------------------------------------------------------------------------------------------- the protocol
 
-// AttentionProtocol::post, and then something of the caller's own. Two steps: the bit, the notification. COARSE: one, for
-// scenarios that are too large otherwise.
+// AttentionProtocol::post, and then something of the caller's own. Two steps: the bit, the notification. COARSE, for
+// scenarios that are too large otherwise: one step, and serve_fences reads and flushes in one, too. Each such scenario has
+// a smaller one beside it that is not coarse.
 #ifdef COARSE
 #define POST_AND(target, bits, then) \
   d_step { attention[target] = attention[target] | (bits); asleep[target] = false; then }
@@ -220,6 +221,10 @@ inline serve_fences() {
   EACH_OTHER(read_request);
   take(kFlush);
   EACH_OTHER(flush_wanted);
+  EACH_OTHER(acknowledge)
+#elif defined(COARSE)
+  take(kFlush);
+  atomic { EACH_OTHER(read_request); EACH_OTHER(flush_wanted) };
   EACH_OTHER(acknowledge)
 #else
   take(kFlush);
