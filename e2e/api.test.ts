@@ -5,34 +5,11 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type * as Api from '../web/api/index.ts';
-import { kSlow, useSite, Visit } from './support.ts';
+import { withApi as onPage } from './api-page.ts';
+import { kSlow, useSite, type Visit } from './support.ts';
 
 const site = useSite();
-
-/** An empty page of the site with the API as `globalThis.api`. */
-async function withApi(body: (visit: Visit) => Promise<void>): Promise<void> {
-  const visit = await Visit.blank(site);
-  try {
-    const address = `${site.url}empty.html`;
-    await visit.page.route(address, (route) => route.fulfill({
-      contentType: 'text/html',
-      headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
-      body: '<!doctype html><link rel="icon" href="data:,"><script type="module">globalThis.api = await import("./hartwood.js");</script>',
-    }));
-    await visit.page.goto(address);
-    await visit.page.waitForFunction(() => 'api' in globalThis);
-    await body(visit);
-  } catch (error) {
-    await visit.context.close();
-    throw error;
-  }
-  await visit.close();
-}
-
-declare global {
-  var api: typeof Api;
-  var machines: Api.Machine[];
-}
+const withApi = (body: (visit: Visit) => Promise<void>): Promise<void> => onPage(site, body);
 
 /** MiB resident in the browser's processes: our own descendants. */
 function residentMebibytes(): number {

@@ -16,9 +16,6 @@
 // (as the poster of harts.pml does); the alarm of the real-time clock; sleeping harts, which watch their own deadline; what
 // the compare-exchange of a deadline reads again when it fails is read in the next step in any case.
 //
-// SEEN_FIRST: run_clock reads clock_word before it looks whether it has to end. The code reads it after, so that a stop
-// between the two is slept through: run.mjs, "known defects".
-
 #ifndef HARTS
 #define HARTS 2
 #endif
@@ -131,14 +128,14 @@ start:
   clock_returned = false;
   do
   ::
-#ifdef SEEN_FIRST
+#ifndef WRONG_WORD_READ_LATE
     seen = clock_word;
 #endif
     if
     :: clock_stop -> break
     :: !clock_stop
     fi;
-#ifndef SEEN_FIRST
+#ifdef WRONG_WORD_READ_LATE
     seen = clock_word;
 #endif
     atomic { tick = now; earliest = kNever };

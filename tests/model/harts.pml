@@ -12,6 +12,7 @@
 //   LEAVES       {n, n, n}: so often the hart's budget ends without a reason
 //   INTERRUPTS   by the poster, each to any hart
 //   PAUSES       pauses by the page; PAUSED: mask of the harts that are paused, all if absent
+//   ONCE         the page sets the mail bit once for each, as HartMailbox.post does
 //   PINGS        by the page, each to any hart. LATE: so many turns of event loops end before what was posted has arrived
 //   TIMEOUTS     sleeps that end by a deadline. SPURIOUS: waits that end for no reason
 //
@@ -412,6 +413,17 @@ proctype Page() {
      post(h, kMail);
 #endif
      h = 0
+#if !defined(WRONG_PING_ONCE) && !defined(ONCE)
+     // Again after a while, for a hart that went to sleep in spite of it.
+#define UNTAKEN(hart) d_step { mail_posted[hart] != mail_taken[hart] && asleep[hart] -> skip } post(hart, kMail)
+  :: UNTAKEN(0)
+#if HARTS > 1
+  :: UNTAKEN(1)
+#endif
+#if HARTS > 2
+  :: UNTAKEN(2)
+#endif
+#endif
 #endif
   od
 }

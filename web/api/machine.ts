@@ -56,6 +56,7 @@ const kEndings: Record<MachineExit['reason'], string> = {
 const kMiB = 1 << 20;
 const kAgentPatienceMs = 30_000;
 const kAgentPingMs = 300;
+const kPingAgainMs = 50;
 
 /** What exists only while the machine does. */
 interface Running {
@@ -400,12 +401,18 @@ export class Machine {
     const id = this.nextNumber++;
     const sent = performance.now();
     return new Promise((resolve) => {
-      this.pings.set(id, () => resolve(performance.now() - sent));
       worker.post({ type: 'ping', id }); // first the message, then the count, then the bit
       this.touchHart(hart, (words) => {
         Atomics.add(words, HartShared_mail_posted / 4, 1);
         raise(words, kAttentionMail);
       });
+      // A message that arrives later than the turn that the hart gave it finds the hart asleep again.
+      const again = setInterval(() => this.touchHart(hart, (words) => raise(words, kAttentionMail)), kPingAgainMs);
+      this.pings.set(id, () => {
+        clearInterval(again);
+        resolve(performance.now() - sent);
+      });
+      void this.exited.then(() => clearInterval(again));
     });
   }
 
