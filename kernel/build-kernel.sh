@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the riscv64 guest kernel from Debian's linux-source-6.12 with one of our configurations.
 #
-#   kernel/build-kernel.sh OUTDIR [VARIANT]        VARIANT names configs/VARIANT.config (default: small)
+#   kernel/build-kernel.sh OUTDIR [VARIANT]        VARIANT: small (default), or configs/VARIANT.config laid over small
 #
-# Leaves in OUTDIR: Image (uncompressed), vmlinux, System.map, kernel.config, kernel.key. The key is a hash of
+# Leaves in OUTDIR: Image (uncompressed), vmlinux, System.map, kernel.config, kernel.key, and in modules/ the modules
+# of a variant that has any. The key is a hash of
 # everything that the result depends on; with an unchanged key the script returns at once. Each file appears
 # complete or not at all. Equal inputs give equal bytes: no time, user, host or path gets into the image.
 # Source and object files stay in the cache folder, so that an interrupted build goes on where it stopped.
@@ -21,8 +22,9 @@ umask 022
 [ $# -ge 1 ] && [ $# -le 2 ] || hw_usage
 here=$hw_kernel_dir
 variant=${2:-small}
-fragment=$here/configs/$variant.config
-[ -f "$fragment" ] || die "no such configuration: configs/$variant.config"
+[ -f "$here/configs/$variant.config" ] || die "no such configuration: configs/$variant.config"
+fragments=("$here/configs/small.config")
+[ "$variant" = small ] || fragments+=("$here/configs/$variant.config")
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 cache=$hw_cache
 tar=${KERNEL_SOURCE:-/usr/src/linux-source-6.12.tar.xz}
@@ -34,7 +36,7 @@ hw_need ${cross}gcc ${cross}ld gcc make flex bison bc xz
 
 # ------------------------------------------------------------------ the key: is there anything to do?
 source_hash=$(sha256sum "$tar" | cut -c1-16)
-key=$({ echo "$source_hash"; cat "$fragment" "$here/build-kernel.sh"; ${cross}gcc --version | sed -n 1p
+key=$({ echo "$source_hash"; cat "${fragments[@]}" "$here/build-kernel.sh"; ${cross}gcc --version | sed -n 1p
         ${cross}ld --version | sed -n 1p; } | sha256sum | cut -c1-64)
 if [ "$(cat "$out/kernel.key" 2>/dev/null)" = "$key" ] && [ -s "$out/Image" ] && [ -s "$out/vmlinux" ] &&
    [ -s "$out/System.map" ] && [ -s "$out/kernel.config" ]; then
@@ -69,6 +71,8 @@ if command -v ccache >/dev/null; then
     export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache}
     make_kernel+=(CC="ccache ${cross}gcc" HOSTCC="ccache gcc")
 fi
+fragment=$object/fragment.new
+cat "${fragments[@]}" >"$fragment"
 if ! cmp -s "$fragment" "$object/fragment" || [ ! -f "$object/.config" ]; then
     rm -f "$object/fragment"
     "${make_kernel[@]}" KCONFIG_ALLCONFIG="$fragment" allnoconfig >"$object/config.log" 2>&1 ||
@@ -86,17 +90,23 @@ for option in $still_on; do say "warning: on all the same: $option"; done
 # ------------------------------------------------------------------ build
 say "building '$variant' with $jobs jobs, log in $object/build.log"
 started=$SECONDS
-"${make_kernel[@]}" Image vmlinux 2>&1 | tee "$object/build.log" |
+targets=(Image vmlinux)
+if grep -q '=m$' "$object/.config"; then targets+=(modules); fi
+"${make_kernel[@]}" "${targets[@]}" 2>&1 | tee "$object/build.log" |
     awk '/^ +(CC|AS) / && ++n % 200 == 0 { print "build-kernel: " n " files compiled"; fflush() }' >&2 ||
     { grep -nE 'error|Error' "$object/build.log" | tail -20 >&2; tail -20 "$object/build.log" >&2
       die "build failed"; }
 
 # ------------------------------------------------------------------ result: the key comes last
-rm -f "$out/kernel.key"
+rm -rf "$out/kernel.key" "$out/modules"
 hw_publish "$object/arch/riscv/boot/Image" "$out/Image"
 hw_publish "$object/vmlinux" "$out/vmlinux"
 hw_publish "$object/System.map" "$out/System.map"
 hw_publish "$object/.config" "$out/kernel.config"
+if [ -s "$object/modules.order" ]; then
+    mkdir "$out/modules"
+    while read -r module; do hw_publish "$object/${module%.o}.ko" "$out/modules/$(basename "${module%.o}").ko"; done <"$object/modules.order"
+fi
 echo "$key" >"$object/key"
 hw_publish "$object/key" "$out/kernel.key"
 say "done in $((SECONDS - started)) s: Image $(stat -c %s "$out/Image") bytes," \

@@ -6,10 +6,11 @@
 //   long       only in `npm run test:long`
 //   minutes    the time limit, 10 if absent
 const schedulesHours = Number(process.env.SCHEDULES_HOURS || 1);
+const tortureSeconds = Number(process.env.TORTURE_SECONDS || 60);
 export const parts = [
   { name: 'layers', command: 'node tools/check-layers.mjs', needs: ['packages'] },
   { name: 'format', command: 'bash tools/check-format.sh', needs: ['packages'] },
-  { name: 'tools', command: 'node --test tools/test/*.test.mjs tests/bench/*.test.mjs tests/stress/*.test.mjs', needs: ['packages'] },
+  { name: 'tools', command: 'node --test tools/test/*.test.mjs tests/bench/*.test.mjs tests/stress/*.test.mjs tests/torture/*.test.mjs', needs: ['packages'] },
   { name: 'types', command: 'for p in web workers .; do node_modules/.bin/tsc -p $p || exit 1; done', needs: ['modules', 'layout'] },
   // The attention protocol, exhaustively, as a model.
   { name: 'model', command: 'node tests/model/run.mjs', needs: ['packages'] },
@@ -28,6 +29,8 @@ export const parts = [
   { name: 'restore', command: 'node --test e2e/restore.ts', needs: ['dist'] },
   { name: 'restore-long', command: 'RESTORE_ROUNDS=200 node --test e2e/restore.ts', needs: ['dist'], minutes: 60, long: true },
   { name: 'pauses-long', command: "PAUSE_ROUNDS=10000 node --test --test-name-pattern='pauses under load' web/test/suspension.test.ts", needs: ['modules', 'layout', 'core', 'kernel', 'initramfs'], minutes: 20, long: true },
+  // Each of ten suites for TORTURE_SECONDS, 60 if it is not set.
+  { name: 'torture', command: 'node --test e2e/torture.ts', needs: ['dist', 'torture'], minutes: Math.ceil(tortureSeconds / 3) + 20, long: true },
   { name: 'differential', command: 'node tests/differential/run.mjs --programs 10000', needs: ['native', 'references'] },
   { name: 'boot-trace', command: 'node tests/differential/boot-trace.mjs --instructions 1000000', needs: ['native', 'kernel', 'references'] },
   { name: 'jit-random', command: 'node tests/jit/random.mjs --programs 20000', needs: ['native', 'core', 'layout'], minutes: 20 },

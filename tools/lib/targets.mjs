@@ -7,6 +7,7 @@
 //   snapshot/       prompt.hws: the default machine at its prompt
 //   stress/         initramfs.cpio with the stress program of tests/stress
 //   workloads/      workloads.cpio: Debian's userland for the benchmark
+//   torture/        Image and initramfs.cpio with the kernel's torture modules and stress-ng; torture-kernel/ its kernel
 //   references/     newer QEMU and OpenSBI that tests compare with
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,6 +18,7 @@ import { buildDir, root, toolEnvironment } from './project.mjs';
 import { prepareToolchain } from './toolchain.mjs';
 
 const crossCompiler = ['gcc-12-riscv64-linux-gnu', 'binutils-riscv64-linux-gnu'];
+const kernelPackages = ['linux-source-6.12', ...crossCompiler];
 
 /** Make `link` point to `target`, replacing it at once. */
 function relink(target, link) {
@@ -133,7 +135,7 @@ export function makeTargets({ tests }) {
       title: 'Linux kernel (minutes, once)',
       needs: ['packages'],
       action: async (step) => guestPart(step, 'kernel', 'kernel/build-kernel.sh',
-        { paths: ['kernel/configs'], values: [await versionsOf(['linux-source-6.12', ...crossCompiler])] }),
+        { paths: ['kernel/configs/small.config'], values: [await versionsOf(kernelPackages)] }),
     },
     initramfs: {
       title: 'initramfs',
@@ -171,6 +173,23 @@ export function makeTargets({ tests }) {
         const initramfs = readlinkSync(guestLink('initramfs'));
         return guestPart(step, 'stress', 'tools/stress/guest-archive.mjs',
           { paths: ['tests/stress', 'tools/bench/guest-archive.mjs'], values: [compiler, initramfs], args: () => [join(initramfs, 'initramfs.cpio')] });
+      },
+    },
+    'torture-kernel': {
+      title: 'Linux kernel to be tortured (minutes, once)',
+      needs: ['packages'],
+      action: async (step) => guestPart(step, 'torture-kernel', 'kernel/build-kernel.sh',
+        { paths: ['kernel/configs'], values: [await versionsOf(kernelPackages)], args: () => ['torture'] }),
+    },
+    torture: {
+      title: 'torture modules and stress-ng',
+      needs: ['initramfs', 'torture-kernel'],
+      action: (step) => {
+        const [initramfs, kernel] = ['initramfs', 'torture-kernel'].map((name) => readlinkSync(guestLink(name)));
+        return guestPart(step, 'torture', 'kernel/build-torture.sh', {
+          paths: ['kernel/lib-debian.sh', 'kernel/torture.sha256', 'kernel/initramfs/make_cpio.py', 'tests/torture/torture.sh'],
+          values: [initramfs, kernel], args: () => [join(initramfs, 'initramfs.cpio'), kernel],
+        });
       },
     },
     layout: { title: 'shared structures for TypeScript', needs: ['packages'], action: makeSharedLayout },
