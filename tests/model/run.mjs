@@ -32,7 +32,7 @@ const scenarios = {
   'pause-of-one-hart': { flags: 'PAUSES=2 PINGS=1 WFI={1} INTERRUPTS=1 HARTS=1', cycles: true },
   'pauses-and-interrupts': { flags: 'PAUSES=1 INTERRUPTS=1 WFI={1,1} HARTS=2' },
   'pauses-and-mail': { flags: 'PAUSES=2 PINGS=1 HARTS=2' },
-  'mail-once': { flags: 'PAUSES=2 PINGS=1 HARTS=2 ONCE' },
+  'mail-once': { flags: 'PAUSES=2 PINGS=1 WFI={1} INTERRUPTS=1 HARTS=1 ONCE' },
   'ping-of-a-sleeper': { flags: 'PINGS=1 LATE=1 WFI={1} HARTS=1' },
   'pauses-and-late-mail': { flags: 'PAUSES=1 PINGS=2 LATE=1 HARTS=1' },
   'pause-of-three': { flags: 'PAUSES=1 WFI={1,0,0}' },
