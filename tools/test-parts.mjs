@@ -22,6 +22,8 @@ export const parts = [
   { name: 'wasm-plain', command: 'HARTWOOD_ENGINE=compiled-plain node build/wasm/hartwood_tests.cjs --gtest_brief=1', needs: ['wasm'], minutes: 15 },
   { name: 'boot', command: 'node --test tests/boot/native-boot.mjs tests/boot/native-agent.mjs', needs: ['native', 'kernel', 'initramfs', 'debian'], minutes: 10 },
   { name: 'front', command: 'node --test web/test/*.test.ts workers/test/*.test.ts', needs: ['modules', 'layout', 'core', 'kernel', 'initramfs', 'snapshot'] },
+  { name: 'native-restore', command: 'node --test tests/boot/native-restore.mjs', needs: ['native', 'kernel', 'initramfs'] },
+  { name: 'native-restore-long', command: 'RESTORES=200 node --test tests/boot/native-restore.mjs', needs: ['native', 'kernel', 'initramfs'], minutes: 60, long: true },
   { name: 'e2e', command: 'node --test --test-concurrency=1 e2e/*.test.ts', needs: ['dist', 'programs'], minutes: 20 },
   { name: 'firefox', command: 'node --test e2e/firefox.ts', needs: ['dist', 'programs'] },
   { name: 'stress', command: 'node --test e2e/stress.ts', needs: ['dist', 'stress'] },

@@ -11,7 +11,10 @@ export const stock = ['--kernel', `${guest}/debian/Image`, '--initrd', `${guest}
 const kSilence = 60_000;
 const kPrompt = 'root@hartwood:~# ';
 
-/** A machine with its console: waitFor(text) resolves once `text` was printed after what was awaited before. */
+/**
+ * A machine with its console: waitFor(text) resolves once `text`, a string or an expression, was printed after what was
+ * awaited before; to the match.
+ */
 export class Machine {
   constructor(args) {
     this.output = '';
@@ -35,18 +38,18 @@ export class Machine {
   look() {
     if (!this.waiting) return;
     clearTimeout(this.timer);
-    const found = this.output.indexOf(this.waiting.text, this.at);
-    if (found >= 0) {
-      this.at = found + this.waiting.text.length;
-      const { resolve } = this.waiting;
+    const { text, resolve, reject } = this.waiting;
+    const rest = this.output.slice(this.at);
+    const found = typeof text === 'string' ? { 0: text, index: rest.indexOf(text) } : text.exec(rest);
+    if (found && found.index >= 0) {
+      this.at += found.index + found[0].length;
       this.waiting = null;
-      resolve();
+      resolve(found);
       return;
     }
-    const { text, reject } = this.waiting;
     this.timer = setTimeout(() => {
       this.child.kill('SIGKILL');
-      reject(new Error(`nothing printed for ${kSilence} ms while waiting for ${JSON.stringify(text)}:\n${this.tail()}`));
+      reject(new Error(`nothing printed for ${kSilence} ms while waiting for ${text}:\n${this.tail()}`));
     }, kSilence);
   }
   waitFor(text) {
