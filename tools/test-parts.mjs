@@ -30,7 +30,7 @@ export const parts = [
   { name: 'stress-long', command: 'STRESS_SECONDS=600 node --test e2e/stress.ts', needs: ['dist', 'stress'], minutes: 30, long: true },
   { name: 'restore', command: 'node --test e2e/restore.ts', needs: ['dist'] },
   { name: 'restore-long', command: 'RESTORE_ROUNDS=200 node --test e2e/restore.ts', needs: ['dist'], minutes: 60, long: true },
-  { name: 'pauses-long', command: "PAUSE_ROUNDS=10000 node --test --test-name-pattern='pauses under load' web/test/suspension.test.ts", needs: ['modules', 'layout', 'core', 'kernel', 'initramfs'], minutes: 20, long: true },
+  { name: 'pauses-long', command: "PAUSE_ROUNDS=10000 PAUSE_SECONDS=70 node --test --test-name-pattern='pauses? under load' web/test/suspension.test.ts", needs: ['modules', 'layout', 'core', 'kernel', 'initramfs'], minutes: 20, long: true },
   // Each of ten suites for TORTURE_SECONDS, 60 if it is not set.
   { name: 'torture', command: 'node --test e2e/torture.ts', needs: ['dist', 'torture'], minutes: Math.ceil(tortureSeconds / 3) + 20, long: true },
   { name: 'differential', command: 'node tests/differential/run.mjs --programs 10000', needs: ['native', 'references'] },

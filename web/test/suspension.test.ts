@@ -231,3 +231,20 @@ test(`${kRounds} pauses under load lose nothing`, { timeout: 120_000 + kRounds *
   assert.equal(await answer(machine, 'kill %1 %2; wait; sort -u /tmp/sums | wc -l', /\n(\d+)\r/), '1', 'a pipeline computed something else');
   await answer(machine, 'clear; dmesg | grep -w -i -e stall -e lockup -e bug -e oops; echo complaints: none', /\[J(complaints: none)/);
 });
+
+const kPauseSeconds = Number(process.env['PAUSE_SECONDS'] ?? 3);
+
+test(`nobody in the guest complains of a pause under load of ${kPauseSeconds} s, by either clock`, { timeout: 120_000 + kPauseSeconds * 1000 }, async () => {
+  await Promise.all((['follow', 'stop'] as const).map(async (clock) => {
+    const machine = await linux({ harts: 2, clock });
+    await machine.waitFor(kPrompt, kSlow);
+    // Busy in the kernel too: grace periods of RCU are under way at any time.
+    for (let i = 0; i < 3; i++) await answer(machine, 'while :; do (echo) > /dev/null; done &', kPrompt);
+    await machine.pause();
+    await setTimeout(kPauseSeconds * 1000);
+    await machine.resume();
+    await answer(machine, 'sleep 3', kPrompt);
+    await answer(machine, 'kill %1 %2 %3; clear; dmesg | grep -w -i -e stall -e lockup -e bug -e hung -e blocked; echo complaints: none',
+      /\[J(complaints: none)/);
+  }));
+});
