@@ -46,6 +46,7 @@ for (const name of kNames) {
 }
 
 test('the torture modules notice locks and grace periods that are none', async () => {
-  const { problems } = judge('broken', await outputOf('broken', 10), 10);
+  const seconds = 30;
+  const { problems } = judge('broken', await outputOf('broken', seconds), seconds);
   for (const run of ['locktorture lock_busted', 'rcutorture busted']) assert.ok(problems.includes(`${run} says: FAILURE`), problems.join('\n'));
 });

@@ -60,8 +60,8 @@ case $suite in
         ;;
     broken)
         # Where nothing protects anything: the modules must notice.
-        module "$((seconds / 2))" locktorture lock_busted stat_interval=5
-        module "$((seconds / 2))" rcutorture busted nreaders=$((2 * harts)) stat_interval=5
+        module 5 locktorture lock_busted stat_interval=5
+        module "$((seconds - 5))" rcutorture busted nreaders=$((4 * harts)) stat_interval=5 stutter=0
         ;;
     cpu) stress --cpu "$harts" --cpu-method all ;;
     vm) stress --vm "$harts" --vm-bytes 64m --vm-method all ;;

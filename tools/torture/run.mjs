@@ -51,6 +51,7 @@ await runMain(async (args) => {
     console.log(`${problems.length ? 'FAILED' : 'ok'} ${name} on ${options.on}, ${options.harts} harts`);
     for (const line of ran) console.log(`  ${line}`);
     for (const line of problems) console.log(`  ! ${line}`);
+    if (problems.length) console.log(`  what it printed ends with:\n${output.trimEnd().split('\n').slice(-5).map((line) => `    | ${line.trimEnd()}\n`).join('')}`);
     if (problems.length) failed++;
   }
   return failed ? 1 : 0;
