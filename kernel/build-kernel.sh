@@ -105,7 +105,9 @@ hw_publish "$object/System.map" "$out/System.map"
 hw_publish "$object/.config" "$out/kernel.config"
 if [ -s "$object/modules.order" ]; then
     mkdir "$out/modules"
-    while read -r module; do hw_publish "$object/${module%.o}.ko" "$out/modules/$(basename "${module%.o}").ko"; done <"$object/modules.order"
+    while read -r module; do
+        hw_publish "$object/${module%.o}.ko" "$out/modules/$(basename "${module%.o}").ko"
+    done <"$object/modules.order"
 fi
 echo "$key" >"$object/key"
 hw_publish "$object/key" "$out/kernel.key"

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds what a machine boots to be tortured: our kernel with its torture modules, and an initramfs that has these, stress-ng
-# of Debian trixie for riscv64 with its libraries, and the script that runs them.
+# Builds what a machine boots to be tortured: our kernel with its torture modules, and an initramfs that has these,
+# stress-ng of Debian trixie for riscv64 with its libraries, and the script that runs them.
 #
 #   kernel/build-torture.sh OUTDIR INITRAMFS KERNELDIR      an initramfs to put it behind, and build-kernel.sh's "torture"
 #
-# Leaves Image, initramfs.cpio and torture.packages (a line for each package: name, version, sha256 of its file) in OUTDIR.
-# Equal inputs give equal bytes; the packages' files must have the hashes of torture.sha256 beside this script. Needs
-# neither root nor riscv64 emulation.
+# Leaves Image, initramfs.cpio and torture.packages (a line for each package: name, version, sha256 of its file) in
+# OUTDIR. Equal inputs give equal bytes; the packages' files must have the hashes of torture.sha256 beside this script.
+# Needs neither root nor riscv64 emulation.
 #
 # Environment: HARTWOOD_CACHE (default ~/.cache/hartwood)
 # Packages:    python3 apt dpkg binutils
@@ -90,7 +90,11 @@ install -m 755 "$hw_kernel_dir/../tests/torture/torture.sh" "$root/root/torture"
 
 # The kernel unpacks one archive after the other; each begins at a multiple of its block size.
 python3 -B "$hw_kernel_dir/initramfs/make_cpio.py" "$root" "$scratch/torture.cpio" $epoch
-{ cat "$initramfs"; head -c $((-$(stat -Lc %s "$initramfs") & 511)) /dev/zero; cat "$scratch/torture.cpio"; } >"$scratch/initramfs.cpio"
+{
+    cat "$initramfs"
+    head -c $((-$(stat -Lc %s "$initramfs") & 511)) /dev/zero
+    cat "$scratch/torture.cpio"
+} >"$scratch/initramfs.cpio"
 hw_publish "$scratch/initramfs.cpio" "$out/initramfs.cpio"
 hw_publish "$kernel/Image" "$out/Image"
 hw_publish "$scratch/packages" "$out/torture.packages"

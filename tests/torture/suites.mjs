@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The torture suites that torture.sh runs in the guest, and the judgement of what it printed: by the suites' own verdicts
-// and by the kernel's log. Pure functions of text; e2e/torture.ts runs them on the page, tools/torture/run.mjs in a terminal.
+// The torture suites that torture.sh runs in the guest, and the judgement of what it printed: by the suites' own
+// verdicts and by the kernel's log. Pure functions of text; e2e/torture.ts runs the suites on the page,
+// tools/torture/run.mjs in a terminal.
 
 /** What each suite is made of: modules with the types that they torture, or stressors of stress-ng. */
 export const suites = {
   rcutorture: { modules: { rcutorture: ['rcu', 'srcu'] } },
   locktorture: {
     modules: {
-      locktorture: ['spin_lock_irq', 'raw_spin_lock', 'rw_lock_irq', 'mutex_lock', 'ww_mutex_lock', 'rtmutex_lock', 'rwsem_lock', 'percpu_rwsem_lock'],
+      locktorture: [
+        'spin_lock_irq', 'raw_spin_lock', 'rw_lock_irq', 'mutex_lock', 'ww_mutex_lock', 'rtmutex_lock', 'rwsem_lock',
+        'percpu_rwsem_lock',
+      ],
     },
   },
   cpu: { stressors: ['cpu'] },
@@ -23,7 +27,7 @@ export const suites = {
 /** Those that must pass. The other one must not: it shows that the modules find what is wrong. */
 export const suiteNames = Object.keys(suites).filter((name) => name !== 'broken');
 
-/** The machine that runs a suite has this on its command line besides its console: with it the kernel is preemptible. */
+/** What a machine for a suite has on its command line besides its console: with it the kernel is preemptible. */
 export const commandLine = 'quiet preempt=full log_buf_len=4M';
 export const memoryMegabytes = 512;
 /** How long a suite may take at most that is to run for `seconds`, in a machine that has booted. */
@@ -31,9 +35,9 @@ export const patienceSeconds = (seconds) => seconds * 2 + 240;
 
 /** What the kernel says when something is wrong, whoever notices it. */
 const trouble = new RegExp([
-  /\bBUG\b/, /\bWARNING: /, /\bOops\b/, /Kernel panic/, /Unable to handle/, /Call Trace:/, /\bstall/i, /lockup/i, /corrupt/i,
-  /blocked for more than/, /Out of memory/, /rcu_\w+ kthread .*starved/, /!!!/, /End of test: (?!SUCCESS)/, /page allocation failure/,
-  /unhandled signal \d+ .*(stress-ng|busybox)/, /failed to (start|come online)/, /torture_onoff task: (off|on)line .*fail/,
+  /\bBUG\b/, /\bWARNING: /, /\bOops\b/, /Kernel panic/, /Unable to handle/, /Call Trace:/, /\bstall/i, /lockup/i,
+  /corrupt/i, /blocked for more than/, /Out of memory/, /page allocation failure/, /rcu_\w+ kthread .*starved/, /!!!/,
+  /End of test: (?!SUCCESS)/, /failed to (start|come online)/, /torture_onoff task: (off|on)line .*fail/,
 ].map((pattern) => pattern.source).join('|'));
 
 /** Words that only look like it: the torture modules' parameters, a boot option's echo. */
@@ -61,11 +65,14 @@ function judgeModule(module, types, log, problems, ran) {
     const counts = module === 'rcutorture'
       ? {
         updates: lastNumber(part, /\bver: (\d+)/gi), reads: lastNumber(part, /Reader Pipe: +(\d+)/g),
-        'checks of order': lastNumber(part, /\brtmbkf: \d+\/(\d+)/g), 'harts stopped': lastNumber(part, /\bonoff: \d+\/\d+:(\d+)\/\d+/g),
+        'checks of order': lastNumber(part, /\brtmbkf: \d+\/(\d+)/g),
+        'harts stopped': lastNumber(part, /\bonoff: \d+\/\d+:(\d+)\/\d+/g),
       }
-      : { writes: lastNumber(part, /Writes: +Total: (\d+)/g), ...(/^rw|rwsem/.test(type) ? { reads: lastNumber(part, /Reads *: +Total: (\d+)/g) } : {}) };
+      : { writes: lastNumber(part, /Writes: +Total: (\d+)/g) };
+    if (/^rw|rwsem/.test(type)) counts.reads = lastNumber(part, /Reads *: +Total: (\d+)/g);
     for (const [what, count] of Object.entries(counts)) if (!count) problems.push(`${module} ${type}: no ${what}`);
-    ran.push(`${module} ${type} ${seconds} s: ${Object.entries(counts).map(([what, count]) => `${count} ${what}`).join(', ')}`);
+    const told = Object.entries(counts).map(([what, count]) => `${count} ${what}`).join(', ');
+    ran.push(`${module} ${type} ${seconds} s: ${told}`);
   }
 }
 
@@ -77,22 +84,26 @@ function judgeStress({ stressors }, text, problems, ran) {
     return;
   }
   if (status !== '0') problems.push(`stress-ng's exit status is ${status}`);
-  for (const [, line] of text.matchAll(/^stress-ng: (?:fail|error): +\[\d+\] (.*)$/gm)) problems.push(`stress-ng says: ${line}`);
+  const complaints = text.matchAll(/^stress-ng: (?:fail|error): +\[\d+\] (.*)$/gm);
+  for (const [, line] of complaints) problems.push(`stress-ng says: ${line}`);
   const [, failed] = /info: +\[\d+\] failed: (\d+)/.exec(text) ?? [];
   if (failed !== '0') problems.push(`stress-ng counts ${failed ?? 'no'} failed stressors`);
   const passed = /info: +\[\d+\] passed: \d+: (.*)$/m.exec(text)?.[1] ?? '';
   for (const name of stressors) {
     const wanted = new RegExp(` --${name} (\\d+)`).exec(` ${begin[2]}`)?.[1];
-    if (!wanted || !new RegExp(`\\b${name} \\(${wanted}\\)`).test(passed)) problems.push(`stress-ng: of ${name}, not ${wanted ?? 'any'} passed: "${passed}"`);
-    const [, operations, seconds] = new RegExp(`(?:metrc|info): +\\[\\d+\\] ${name} +(\\d+) +([\\d.]+) `).exec(text) ?? [];
+    if (!wanted || !new RegExp(`\\b${name} \\(${wanted}\\)`).test(passed)) {
+      problems.push(`stress-ng: of ${name}, not ${wanted ?? 'any'} passed: "${passed}"`);
+    }
+    const metrics = new RegExp(`metrc: +\\[\\d+\\] ${name} +(\\d+) +([\\d.]+) `);
+    const [, operations, seconds] = metrics.exec(text) ?? [];
     if (!(Number(operations) > 0)) problems.push(`stress-ng: ${name} did nothing`);
     ran.push(`stress-ng ${name} x ${wanted} ${seconds} s: ${operations} operations`);
   }
 }
 
 /**
- * Judges the whole output of `torture NAME SECONDS`: { problems, ran }, each a list of lines for people. Without problems,
- * the suite ran as long as it should and everything in it has passed.
+ * Judges the whole output of `torture NAME SECONDS`: { problems, ran }, each a list of lines for people. Without
+ * problems, the suite ran as long as it should and everything in it has passed.
  */
 export function judge(name, output, seconds) {
   const problems = [];
@@ -101,9 +112,12 @@ export function judge(name, output, seconds) {
   const at = text.indexOf('torture: kernel log\n');
   if (at < 0 || !/^torture: done$/m.test(text)) problems.push('the suite did not come to its end');
   const log = at < 0 ? '' : text.slice(at);
-  for (const [module, types] of Object.entries(suites[name].modules ?? {})) judgeModule(module, types, log, problems, ran);
+  for (const [module, types] of Object.entries(suites[name].modules ?? {})) {
+    judgeModule(module, types, log, problems, ran);
+  }
   if (suites[name].stressors) judgeStress(suites[name], text, problems, ran);
-  const planned = [...(log || text).matchAll(/torture: begin \S+ (?:\S+ )??(\d+) s:/g)].reduce((sum, match) => sum + Number(match[1]), 0);
+  const begun = [...(log || text).matchAll(/torture: begin \S+ (?:\S+ )??(\d+) s:/g)];
+  const planned = begun.reduce((sum, match) => sum + Number(match[1]), 0);
   if (planned < seconds) problems.push(`it was to run for ${seconds} s, and ran for ${planned} s`);
   const lines = text.split('\n').filter((line) => trouble.test(line.replace(harmless, '')));
   for (const line of lines.slice(0, 20)) problems.push(`the log says: ${line.trim()}`);

@@ -50,11 +50,13 @@ case $suite in
         set -- rcu srcu
         each "$@"
         for type; do
-            module "$length" rcutorture "$type" nreaders=$((2 * harts)) stat_interval=10 onoff_interval=150 fwd_progress_holdoff=5 n_barrier_cbs=4
+            module "$length" rcutorture "$type" nreaders=$((2 * harts)) stat_interval=10 onoff_interval=150 \
+                fwd_progress_holdoff=5 n_barrier_cbs=4
         done
         ;;
     locktorture)
-        set -- spin_lock_irq raw_spin_lock rw_lock_irq mutex_lock ww_mutex_lock rtmutex_lock rwsem_lock percpu_rwsem_lock
+        set -- spin_lock_irq raw_spin_lock rw_lock_irq mutex_lock ww_mutex_lock rtmutex_lock rwsem_lock \
+            percpu_rwsem_lock
         each "$@"
         for type; do module "$length" locktorture "$type" stat_interval=5 onoff_interval=1; done
         ;;
