@@ -107,6 +107,12 @@ export class Machine {
   private settleLoaded!: () => void;
   private readonly asked = new Map<number, { resolve: (blob: Blob | undefined) => void; reject: (error: MachineError) => void }>();
   private readonly copied = new Map<number, () => void>();
+  /** Somebody paused the machine, which the end of a snapshot does not undo. */
+  private pauseAsked = false;
+  /** Resolves when no snapshot copies memory any more: nothing may change until then. */
+  private copying: Promise<void> = Promise.resolve();
+  /** The last snapshot; the core makes one at a time. */
+  private saving: Promise<unknown> = Promise.resolve();
   private fresh = false;
   private agentSaid: ((line: string) => void) | null = null;
   private readonly pings = new Map<number, () => void>();
@@ -270,8 +276,9 @@ export class Machine {
   async pause({ hart }: { hart?: number } = {}): Promise<void> {
     if (hart !== undefined) checkHart(hart, this.harts);
     this.mustRun();
+    if (hart === undefined) this.pauseAsked = true;
     await this.suspension.pause(hart);
-    if (!this.over && this.suspension.paused) this.current = 'paused';
+    if (!this.over && this.pauseAsked && this.suspension.paused) this.current = 'paused';
   }
 
   /**
@@ -281,6 +288,9 @@ export class Machine {
   async resume({ hart }: { hart?: number } = {}): Promise<void> {
     if (hart !== undefined) checkHart(hart, this.harts);
     this.mustRun();
+    if (hart === undefined) this.pauseAsked = false;
+    await this.copying;
+    if (hart === undefined && this.pauseAsked) return; // paused anew meanwhile
     await this.suspension.resume(hart);
     if (!this.over && !this.suspension.paused) this.current = 'running';
   }
@@ -293,6 +303,7 @@ export class Machine {
     checkHart(hart, this.harts);
     checkSteps(count);
     this.mustRun();
+    await this.copying;
     return this.suspension.step(hart, count);
   }
 
@@ -308,18 +319,37 @@ export class Machine {
 
   /**
    * The whole machine as a file, for Machine.restore: memory, processors, devices, disks, and what the console printed last.
-   * A machine that runs is paused while its memory is copied. `increment`: only what has changed since the machine was last
-   * saved or restored; it needs that snapshot to be restored.
+   * A machine that runs stands still while its memory is copied; resume() and step() wait for that. `increment`: only what has
+   * changed since the machine was last saved or restored; it needs that snapshot to be restored.
    */
-  async snapshot(options: SnapshotOptions = {}): Promise<Blob> {
+  snapshot(options: SnapshotOptions = {}): Promise<Blob> {
+    const blob = this.saving.then(() => this.save(options));
+    this.saving = blob.catch(() => {});
+    return blob;
+  }
+
+  private async save(options: SnapshotOptions): Promise<Blob> {
     this.mustRun();
-    await this.loaded;
-    const wasPaused = this.suspension.paused;
-    if (!wasPaused) await this.pause();
-    const notes = writeNotes(this.tail.bytes());
-    const { increment = false, order, chunkPages } = options;
+    await Promise.race([this.loaded, this.exited]);
+    this.mustRun();
+    let allCopied = (): void => {};
+    this.copying = new Promise((resolve) => (allCopied = resolve));
+    let saved: { blob: Promise<Blob | undefined> };
+    try {
+      await this.suspension.pause();
+      saved = await this.beginSaving(options);
+    } finally {
+      allCopied();
+      if (!this.over && !this.pauseAsked) await this.suspension.resume();
+    }
+    return (await saved.blob) as Blob;
+  }
+
+  /** Resolves when the memory of the machine, which stands still, is copied; `blob`, when it is packed too. */
+  private async beginSaving({ increment = false, order, chunkPages }: SnapshotOptions): Promise<{ blob: Promise<Blob | undefined> }> {
     const save: SaveOptions = {
-      notes, increment, ...(order === undefined ? {} : { order }), ...(chunkPages === undefined ? {} : { chunkPages }),
+      notes: writeNotes(this.tail.bytes()), increment,
+      ...(order === undefined ? {} : { order }), ...(chunkPages === undefined ? {} : { chunkPages }),
     };
     let number = 0;
     const blob = this.ask((id) => {
@@ -331,9 +361,8 @@ export class Machine {
       await Promise.race([copied, blob]);
     } finally {
       this.copied.delete(number);
-      if (!wasPaused && !this.over) await this.resume();
     }
-    return (await blob) as Blob;
+    return { blob };
   }
 
   private mustRun(): void {

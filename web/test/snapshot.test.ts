@@ -2,10 +2,12 @@
 // Saving and restoring real machines under Node: what was in them is in what goes on, and what is damaged is refused.
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import type { MachineHost, WorkerHandle, WorkerKind } from '../api/host.ts';
 import type { Machine } from '../api/machine.ts';
 import type { RestoreOptions } from '../api/options.ts';
 import { ConsoleTail, readNotes, writeNotes } from '../api/console-tail.ts';
-import { kPrompt, kSlow, linux, restore, terminateAll } from './guest.ts';
+import { host, kPrompt, kSlow, linux, restore, terminateAll } from './guest.ts';
 
 afterEach(terminateAll);
 
@@ -55,6 +57,75 @@ for (const harts of [1, 2, 4]) {
     }
   });
 }
+
+/** The host, and of what its io workers are told and say, the names of `types`. */
+function listeningHost(types: readonly string[]): { listening: MachineHost; said: string[] } {
+  const said: string[] = [];
+  const note = (message: unknown): void => {
+    const { type } = message as { type: string };
+    if (types.includes(type)) said.push(type);
+  };
+  const startWorker = <In, Out>(kind: WorkerKind, name: string): WorkerHandle<In, Out> => {
+    const worker = host.startWorker<In, Out>(kind, name);
+    if (kind !== 'io') return worker;
+    return {
+      post(message, transfer) {
+        note(message);
+        worker.post(message, transfer);
+      },
+      set onMessage(listener: (message: Out) => void) {
+        worker.onMessage = (message) => {
+          note(message);
+          listener(message);
+        };
+      },
+      set onError(listener: (message: string) => void) {
+        worker.onError = listener;
+      },
+      terminate: () => worker.terminate(),
+    };
+  };
+  return { listening: { ...host, startWorker }, said };
+}
+
+test('nothing runs while memory is copied, whoever resumes, and a pause of somebody outlives a snapshot', async () => {
+  const { listening, said } = listeningHost(['freeze', 'thaw', 'save', 'copied']);
+  const steps = (): string => said.splice(0).join(' ');
+  const machine = await linux({ harts: 2 }, listening);
+  await machine.waitFor(kPrompt, kSlow);
+  await answer(machine, 'while :; do seq 200 | sort -n | md5sum >> /tmp/sums; done &', kPrompt);
+
+  await machine.pause();
+  steps();
+  const first = machine.snapshot();
+  await setTimeout(0);
+  await machine.resume();
+  assert.equal(steps(), 'save copied thaw');
+  await first;
+  assert.equal(machine.state, 'running');
+
+  const second = machine.snapshot();
+  await setTimeout(0);
+  assert.equal(machine.state, 'running', 'nobody paused it');
+  await machine.pause();
+  await second;
+  assert.equal(machine.state, 'paused');
+  assert.equal(steps(), 'freeze save copied');
+  const { instructions } = machine.stat();
+  await setTimeout(300);
+  assert.equal(machine.stat().instructions, instructions);
+  await machine.resume();
+
+  steps();
+  const both = await Promise.all([machine.snapshot(), machine.snapshot()]);
+  assert.equal(steps().replace(/freeze |thaw ?/g, '').trim(), 'save copied save copied');
+  machine.terminate();
+  for (const blob of both) {
+    const restored = await restore(blob, { lazy: false });
+    assert.equal(await answer(restored, 'echo =$(head -n -1 /tmp/sums | sort -u | wc -l)=', /\n=(\d+)=/), '1');
+    restored.terminate();
+  }
+});
 
 test('increments have what has changed, and follow each other', async () => {
   const { machine, file } = await busy(2);
