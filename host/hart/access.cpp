@@ -38,7 +38,7 @@ bool Hart::access_page(u64 va, unsigned size, Access access, Pa& pa) {
   memory.require(pa, size);
   if (access == Access::store) memory.note_write(pa, size);
   const u8 state = memory.page_state(page);
-  const u8 forbidden = access == Access::store ? kPageWatchWrite : kPageWatchRead;
+  const u8 forbidden = access == Access::store ? kPageWatchWrite | kPageAbsent : kPageWatchRead | kPageAbsent;
   if (state & forbidden) return true;
   bool uniform = true;
   const Pa whole(pa.value & ~kPageMask);

@@ -6,19 +6,21 @@ import { readSettings, writeSettings } from '../shared/url-settings.ts';
 const read = (query: string) => readSettings(new URLSearchParams(query));
 
 test('an empty address leaves everything to the defaults', () => {
-  assert.deepEqual(read(''), { boot: {}, theme: null, screenReader: null });
+  assert.deepEqual(read(''), { boot: {}, cold: false, restore: null, theme: null, screenReader: null });
   assert.deepEqual(read('harts=&memory=&append=&utm_source=x').boot, {});
 });
 
 test('every setting', () => {
   assert.deepEqual(
     read('harts=4&memory=1G&append=quiet+loglevel%3D3&kernel=a/Image&initrd=none&firmware=none&disk=d.img&console=uart'
-      + '&paging=sv39&compiler=off&theme=dark&screenreader=1'),
+      + '&paging=sv39&compiler=off&theme=dark&screenreader=1&boot=cold&restore=my+machine'),
     {
       boot: {
         harts: 4, memory: 1024, append: 'quiet loglevel=3', kernel: 'a/Image', initrd: null, firmware: 'none', disk: 'd.img',
         console: 'uart', paging: 'sv39', compiler: false,
       },
+      cold: true,
+      restore: 'my machine',
       theme: 'dark',
       screenReader: true,
     });
@@ -43,6 +45,7 @@ test('what is no value of its kind is refused by name', () => {
   assert.throws(() => read('memory=5T'), /memory=5T/);
   assert.throws(() => read('theme=blue'), /theme=blue/);
   assert.throws(() => read('compiler=1'), /compiler=1 in the address must be on, off or early/);
+  assert.throws(() => read('boot=warm'), /boot=warm in the address must be cold or instant/);
   assert.throws(() => read('screenreader=maybe'), /screenreader=maybe/);
 });
 
