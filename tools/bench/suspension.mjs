@@ -50,8 +50,8 @@ async function instantTime(page) {
   return page.atAddress('', async (visit) => visit.evaluate(async () => {
     while (globalThis.hartwood?.machine == null) await new Promise((resolve) => setTimeout(resolve, 1));
     const { machine } = globalThis.hartwood;
-    machine.console.write('#');
-    await machine.waitFor('#', { timeout: 20_000 });
+    machine.console.write('%typed'); // nothing that it printed before
+    await machine.waitFor('%typed', { timeout: 20_000 });
     return performance.now();
   }));
 }
