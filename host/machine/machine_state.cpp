@@ -136,7 +136,10 @@ Status Machine::load_state(StateReader& in) {
     shared_.harts[i].lines.store(lines[i]);
     harts_[i]->state_changed();
     harts_[i]->set_waiting(waiting[i]);
-    attention_.post(i, kAttentionInterrupt | kAttentionTimer | kAttentionStart);
+    // A start is announced where one waits, and nowhere else: a later starter's would be taken for announced before it
+    // has written its arguments.
+    const u32 start = shared_.harts[i].hsm_state.load() == kHsmStartPending ? kAttentionStart : 0;
+    attention_.post(i, kAttentionInterrupt | kAttentionTimer | start);
   }
   return {};
 }

@@ -74,8 +74,9 @@ Status SnapshotLoader::place(u32 index, std::span<const u8> bytes) {
         std::memset(memory.ram() + offset, 0, size);
       else
         std::memcpy(memory.ram() + offset, bytes.data() + done, size);
-      if (expecting_) {
-        for (u32 page = run.first; page < run.first + run.count; page++) memory.clear_page_state(page, kPageAbsent);
+      for (u32 page = run.first; page < run.first + run.count; page++) {
+        memory.set_page_state(page, kPageUsed);
+        if (expecting_) memory.clear_page_state(page, kPageAbsent);
       }
     } else {
       VirtioBlock& disk = machine_.disk(chunk.region - 1u);

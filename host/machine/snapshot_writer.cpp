@@ -68,7 +68,8 @@ Status SnapshotWriter::scan_ram(const std::vector<u32>& order) {
   const auto look = [&](u32 page, std::vector<u32>& to) {
     if (page >= count || taken[page]) return;
     taken[page] = true;
-    if (head_.is_increment() && (memory.page_state(page) & kPageDirty) == 0) return;
+    // The bytes of unused pages are not looked at: that would have the host provide them.
+    if ((memory.page_state(page) & (head_.is_increment() ? kPageDirty : kPageDirty | kPageUsed)) == 0) return;
     if (!is_zero({memory.ram() + (u64{page} << kPageShift), kPageBytes}))
       to.push_back(page);
     else if (head_.is_increment())

@@ -144,7 +144,9 @@ void GuestMemory::require_pages(Pa pa, u64 bytes) const {
 
 void GuestMemory::forget_dirty() {
   for (u64 page = 0; page < page_count(); page++) {
-    if (states_[page].load(std::memory_order_relaxed) & kPageDirty) clear_page_state(page, kPageDirty);
+    if ((states_[page].load(std::memory_order_relaxed) & kPageDirty) == 0) continue;
+    set_page_state(page, kPageUsed);
+    clear_page_state(page, kPageDirty);
   }
 }
 

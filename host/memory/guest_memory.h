@@ -11,7 +11,8 @@
 //   watch_write   a debugger watches bytes of this page: never entered into a TLB for that kind of access.
 //   absent        the page's content is not here yet (snapshots that load lazily): an access asks for it first.
 //   dirty         written since the last snapshot. Set by whoever takes write access, so a page in a write TLB is
-//   dirty.
+//                 dirty.
+//   used          written before the last snapshot, or brought by one. A page that is neither dirty nor used is zero.
 //
 // State bytes are atomic: any thread may set or clear bits. A TLB fill reads the byte after the translation and before
 // the entry is published (hart/mmu.cpp), and a shootdown follows every change that forbids what an entry allowed.
@@ -38,6 +39,7 @@ enum PageState : u8 {
   kPageWatchWrite = 1 << 2,
   kPageAbsent = 1 << 3,
   kPageDirty = 1 << 4,
+  kPageUsed = 1 << 5,
 };
 
 // Who has the content of absent pages.
@@ -156,8 +158,8 @@ class GuestMemory {
   }
   void require_page(u64 page) const { require(Pa(kRamBase + (page << kPageShift)), 1); }
 
-  // Dirty pages since when: none is dirty from now on. All harts are out of run() and flush everything before they go
-  // on.
+  // Dirty pages since when: none is dirty from now on; those that were are used. All harts are out of run() and flush
+  // everything before they go on.
   void forget_dirty();
 
  private:

@@ -190,14 +190,22 @@ Play draw_patient_timers(SeededRandom& random) {
                  format("timers, %u harts, %u rounds", harts, rounds));
 }
 
-// Any of the others, stopped and resumed.
+constexpr Draw kPausable[] = {draw_lock,  draw_code,   draw_hsm,   draw_ring,
+                              draw_input, draw_output, draw_storm, draw_patient_timers};
+
 Play draw_pause(SeededRandom& random) {
-  constexpr Draw kDraws[] = {draw_lock,  draw_code,   draw_hsm,   draw_ring,
-                             draw_input, draw_output, draw_storm, draw_patient_timers};
-  Play play = kDraws[random.below(static_cast<u32>(std::size(kDraws)))](random);
+  Play play = kPausable[random.below(static_cast<u32>(std::size(kPausable)))](random);
   play.pauses = from_to(random, 1, 6);
   play.longest_between_ns = 1u << from_to(random, 6, 16);
   play.about += format(", %u pauses", play.pauses);
+  return play;
+}
+
+// What is saved must be all that the guest relies on.
+Play draw_snapshot(SeededRandom& random) {
+  Play play = draw_pause(random);
+  play.snapshots = true;
+  play.about += ", saved";
   return play;
 }
 
@@ -227,6 +235,7 @@ const std::vector<Scenario>& scenarios() {
       {"output", "console output by the 16550 and the firmware to a terminal that is slow", run_play<draw_output>},
       {"input", "console input against guests that read it", run_play<draw_input>},
       {"pause", "any of these, stopped and resumed", run_play<draw_pause>},
+      {"snapshot", "any of these, saved, and perhaps gone on with from the snapshot", run_play<draw_snapshot>},
       {"modules", "compiled modules: published, replaced, dropped while harts use them", run_modules},
   };
   return all;
