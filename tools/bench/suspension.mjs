@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long it takes to stop a machine, to save it, to go on with what was saved, and to be at a prompt from a snapshot that
-// comes with the page.
+// comes with the page; and how much longer the native binary takes where one seed is one execution.
+import { join } from 'node:path';
+import { buildDir, execute, UserError } from '../lib/project.mjs';
 import { median, row } from './numbers.mjs';
 
 const pausesEach = 200;
@@ -56,8 +58,17 @@ async function instantTime(page) {
   }));
 }
 
+/** Seconds that the native binary takes on two harts for a boot, some work on both, and power off. */
+async function nativeSeconds({ kernel, initrd }, more) {
+  const work = 'for n in 1 2 3 4; do seq 1 20000 | gzip | gunzip | sha1sum & done; wait; poweroff';
+  const { code, seconds, lines } = await execute(join(buildDir, 'native/hartwood'), ['--harts', '2', '--memory', '128M',
+    '--kernel', kernel, '--initrd', initrd, '--append', `console=hvc0 hartwood.run="${work}"`, ...more], { keep: true, timeoutSeconds: 300 });
+  if (code !== 0) throw new UserError(`hartwood ${more.join(' ')} ended with ${code}`, { tail: lines.slice(-20) });
+  return seconds;
+}
+
 /** For each round: what inPage() returns, and the instant start. */
-export async function measureSuspension({ page, rounds, log }) {
+export async function measureSuspension({ page, files, rounds, log }) {
   const runs = [];
   await page.warmCaches();
   for (let visit = 0; visit < 3; visit++) await instantTime(page);
@@ -65,7 +76,9 @@ export async function measureSuspension({ page, rounds, log }) {
     log(`suspension, round ${round + 1} of ${rounds}`);
     const instant = await instantTime(page);
     const all = await page.atPrompt('?harts=2', (visit) => visit.evaluate(inPage, { pauses: pausesEach, patience: 60_000 }));
-    runs.push({ ...all, instant });
+    const threads = await nativeSeconds(files, []);
+    const deterministic = await nativeSeconds(files, ['--deterministic', '--seed', String(round + 1)]);
+    runs.push({ ...all, instant, threads, deterministic });
   }
   return runs;
 }
@@ -85,5 +98,7 @@ export function suspensionRows(runs) {
     row('suspension', 'Machine.restore(): to running harts', median(of('running')), { ...ms, samples: of('running') }),
     row('suspension', 'the same, to the first answer', median(of('answered')), { ...ms, samples: of('answered') }),
     row('suspension', 'the same, to all of its memory', median(of('loaded')), { ...ms, samples: of('loaded') }),
+    row('suspension', 'deterministic mode, 2 harts, native: boot, work on both, power off', median(runs.map((run) => run.deterministic / run.threads)),
+      { unit: 'x threads', digits: 1, samples: runs, note: `${median(of('deterministic')).toFixed(1)} s against ${median(of('threads')).toFixed(1)} s` }),
   ];
 }
