@@ -69,7 +69,8 @@ class Loaded extends Machine {
   }
   /** What the load has done: numbers that only grow. */
   async progress() {
-    const text = await this.ask('cd /tmp; cat forks files blocks; cut -d. -f1 /proc/uptime; cat bad 2> /dev/null');
+    // A number is not there at first, and for the moment in which another one is written.
+    const text = await this.ask('cd /tmp; for f in forks files blocks; do v=; while [ -z "$v" ]; do v=$(cat $f 2> /dev/null); done; echo $v; done; cut -d. -f1 /proc/uptime; cat bad 2> /dev/null');
     const [forks, files, blocks, uptime, ...bad] = text.split(/\s*\n/);
     assert.deepEqual(bad, [], 'the load finds nothing wrong');
     return { forks: Number(forks), files: Number(files), blocks: Number(blocks), uptime: Number(uptime) };
