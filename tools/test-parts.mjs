@@ -28,6 +28,9 @@ export const parts = [
   { name: 'firefox', command: 'node --test e2e/firefox.ts', needs: ['dist', 'programs'] },
   { name: 'stress', command: 'node --test e2e/stress.ts', needs: ['dist', 'stress'] },
   { name: 'stress-long', command: 'STRESS_SECONDS=600 node --test e2e/stress.ts', needs: ['dist', 'stress'], minutes: 30, long: true },
+  // Stopping, tracing, waking and sharing inside the guest; the same program on the page.
+  { name: 'suspend', command: 'node --test tests/suspend/run.mjs', needs: ['native', 'kernel', 'suspend'] },
+  { name: 'suspend-page', command: 'node --test e2e/suspend.ts', needs: ['dist', 'suspend'] },
   { name: 'restore', command: 'node --test e2e/restore.ts', needs: ['dist'] },
   { name: 'restore-long', command: 'RESTORE_ROUNDS=200 node --test e2e/restore.ts', needs: ['dist'], minutes: 60, long: true },
   { name: 'pauses-long', command: "PAUSE_ROUNDS=10000 PAUSE_SECONDS=70 node --test --test-name-pattern='pauses? under load' web/test/suspension.test.ts", needs: ['modules', 'layout', 'core', 'kernel', 'initramfs'], minutes: 20, long: true },

@@ -6,6 +6,7 @@
 //   licences/       licences.json and texts of the two                  debian/      Debian's stock Image
 //   snapshot/       prompt.hws: the default machine at its prompt
 //   stress/         initramfs.cpio with the stress program of tests/stress
+//   suspend/        initramfs.cpio with the program of tests/suspend
 //   workloads/      workloads.cpio: Debian's userland for the benchmark
 //   torture/        Image and initramfs.cpio with the kernel's torture modules and stress-ng; torture-kernel/ its kernel
 //   references/     newer QEMU and OpenSBI that tests compare with
@@ -40,6 +41,14 @@ async function guestPart(step, name, script, { paths = [], values = [], args = (
   });
   relink(folder, guestLink(name));
   return made;
+}
+
+/** The C program of tests/NAME in an initramfs of its own, by tools/NAME/guest-archive.mjs. */
+async function guestProgram(step, name) {
+  const compiler = process.env.HARTWOOD_GUEST_CC ?? await versionsOf(['libc6-dev-riscv64-cross', 'libc6-riscv64-cross', ...crossCompiler]);
+  const initramfs = readlinkSync(guestLink('initramfs'));
+  return guestPart(step, name, `tools/${name}/guest-archive.mjs`,
+    { paths: [`tests/${name}`, 'tools/bench/guest-archive.mjs'], values: [compiler, initramfs], args: () => [join(initramfs, 'initramfs.cpio')] });
 }
 
 /** kernel/licences.sh looks at kernel and initramfs in one folder. */
@@ -168,12 +177,12 @@ export function makeTargets({ tests }) {
     stress: {
       title: "the guest's stress program",
       needs: ['initramfs'],
-      action: async (step) => {
-        const compiler = process.env.HARTWOOD_GUEST_CC ?? await versionsOf(['libc6-dev-riscv64-cross', 'libc6-riscv64-cross', ...crossCompiler]);
-        const initramfs = readlinkSync(guestLink('initramfs'));
-        return guestPart(step, 'stress', 'tools/stress/guest-archive.mjs',
-          { paths: ['tests/stress', 'tools/bench/guest-archive.mjs'], values: [compiler, initramfs], args: () => [join(initramfs, 'initramfs.cpio')] });
-      },
+      action: (step) => guestProgram(step, 'stress'),
+    },
+    suspend: {
+      title: "the guest's suspend program",
+      needs: ['initramfs'],
+      action: (step) => guestProgram(step, 'suspend'),
     },
     'torture-kernel': {
       title: 'Linux kernel to be tortured (minutes, once)',
