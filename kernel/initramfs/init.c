@@ -24,6 +24,7 @@
 #include "bare.h"
 
 enum { kGraceSeconds = 1, kRespawnPauseSeconds = 1, kCommandLineBytes = 4096, kMountTableBytes = 8192 };
+enum { kSecond = 1000000000, kConsoleTries = 2000, kConsolePause = 1000000 };  // nanoseconds
 
 static char command_line[kCommandLineBytes];
 static char mount_table[kMountTableBytes];
@@ -58,6 +59,25 @@ static void mount_all(void) {
     mount_at("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=620,ptmxmode=666");
     mount_at("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
     mount_at("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777");
+}
+
+static void pause_for(unsigned long nanoseconds) {
+    struct timespec time = {.tv_sec = (long)(nanoseconds / kSecond), .tv_nsec = (long)(nanoseconds % kSecond)};
+    call(SYS_nanosleep, (long)&time, 0, 0, 0, 0);
+}
+
+// The kernel finds a virtio console's ports in work of its own, so on several harts we can be here before it has a
+// console. Then it has started us with no file open, and whom we would start had none either. /dev/console can be
+// opened as soon as there is a console; a machine that has none goes on without.
+static void wait_for_console(void) {
+    for (int tries = 0; tries < kConsoleTries; tries++) {
+        long console = call(SYS_openat, AT_FDCWD, (long)"/dev/console", O_RDWR | O_NOCTTY, 0, 0);
+        if (console > 2) call(SYS_close, console, 0, 0, 0, 0);
+        if (console == 0)
+            for (long standard = 1; standard <= 2; standard++) call(SYS_dup3, console, standard, 0, 0, 0);
+        if (console >= 0) return;
+        pause_for(kConsolePause);
+    }
 }
 
 static void loopback_up(void) {
@@ -188,11 +208,6 @@ static void quiet_kernel(void) {
     if (levels[0] == '7') call(SYS_syslog, kSetConsoleLevel, 0, kWarningsAndWorse, 0, 0);
 }
 
-static void pause_for(long seconds) {
-    struct timespec time = {.tv_sec = seconds, .tv_nsec = 0};
-    call(SYS_nanosleep, (long)&time, 0, 0, 0, 0);
-}
-
 // Ends every process, takes every file system down and does what `command` says. Returns only if the kernel
 // refuses.
 static void shut_down(long command) {
@@ -257,6 +272,7 @@ __attribute__((used, noreturn)) void run(char **stack) {
     call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof all, 0);
     build_environment(stack + (long)stack[0] + 2);
     mount_all();
+    wait_for_console();
     find_console();
     call(SYS_sethostname, (long)"hartwood", 8, 0, 0, 0);
     loopback_up();
@@ -282,6 +298,6 @@ __attribute__((used, noreturn)) void run(char **stack) {
         static char *const arguments[] = {"-sh", 0};  // the dash makes it a login shell
         long started = uptime_seconds();
         wait_for(start("/bin/sh", arguments));
-        if (uptime_seconds() - started < kRespawnPauseSeconds) pause_for(kRespawnPauseSeconds);
+        if (uptime_seconds() - started < kRespawnPauseSeconds) pause_for(kRespawnPauseSeconds * kSecond);
     }
 }

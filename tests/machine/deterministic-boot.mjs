@@ -51,3 +51,17 @@ test('another seed is another execution', async () => {
   const [first, other] = [await boot(1, early), await boot(2, early)];
   assert.notEqual(other.ram, first.ram);
 });
+
+test('the first program has a console, whichever hart is faster', async () => {
+  const silent = [];
+  for (let seed = 1; seed <= 16; seed++) {
+    const append = 'console=hvc0 quiet hartwood.run="echo it can write; poweroff"';
+    const child = spawn(join(root, 'build/native/hartwood'), ['--deterministic', '--seed', String(seed), '--harts', '2',
+      '--memory', '128M', '--kernel', kernel, '--initrd', initramfs, '--append', append], { stdio: ['ignore', 'pipe', 'inherit'], timeout: 60_000 });
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk) => { text += chunk; });
+    await new Promise((done, fail) => child.on('close', done).on('error', fail));
+    if (!text.includes('it can write')) silent.push(seed);
+  }
+  assert.deepEqual(silent, [], 'seeds with which it prints nothing');
+});
