@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { checkOutput, kinds } from './output.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -25,18 +25,23 @@ async function outputOf(words, args) {
   return text;
 }
 
-const oneHart = kinds.filter((name) => name !== 'hotplug');
 // Shares and weights are of one hart, however many there are.
 const twoHarts = kinds.filter((name) => name !== 'shares' && name !== 'nice');
+const others = twoHarts.filter((name) => name !== 'hotplug');
 
-const machines = [
-  { title: 'virtual time, 1 hart', words: 'exact all', expected: oneHart, args: ['--deterministic', '--harts', '1'] },
-  { title: 'virtual time, 2 harts', words: `exact ${twoHarts.join(' ')}`, expected: twoHarts, args: ['--deterministic', '--harts', '2'] },
-  { title: 'wall time, 2 harts', words: 'loose all', expected: kinds, args: ['--harts', '2'] },
+const virtual = [
+  { harts: 1, seed: 1, names: ['shares'] },
+  { harts: 1, seed: 2, names: [...others, 'nice'] },
+  { harts: 2, seed: 3, names: twoHarts },
 ];
-for (const { title, words, expected, args } of machines) {
-  test(title, async (context) => {
-    const output = await outputOf(words, args);
-    for (const line of checkOutput(output, expected)) context.diagnostic(line);
-  });
-}
+describe('in virtual time', { concurrency: 2 }, () => {
+  for (const { harts, seed, names } of virtual) {
+    test(`${harts} hart(s): ${names.join(', ')}`, async (context) => {
+      const output = await outputOf(`exact ${names.join(' ')}`, ['--deterministic', '--seed', `${seed}`, '--harts', `${harts}`]);
+      for (const line of checkOutput(output, names)) context.diagnostic(line);
+    });
+  }
+});
+test('in wall time, 2 harts: all', async (context) => {
+  for (const line of checkOutput(await outputOf('loose all', ['--harts', '2']), kinds)) context.diagnostic(line);
+});

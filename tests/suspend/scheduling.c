@@ -69,7 +69,7 @@ static void end_group(struct Group* group) {
     EXPECT(switches != NULL && atoi(strchr(switches, ':') + 1) > 3, "a process was not preempted: %s",
            switches != NULL ? switches : text);
   }
-  check_work(&group->work[0], "switched away and back");
+  check_work(&group->work[1], "switched away and back");
   for (unsigned i = 0; i < group->count; i++) kill_child(group->process[i]);
 }
 
@@ -78,7 +78,8 @@ void check_shares(void) {
   struct Group group;
   MUST(pin(0), "sched_setaffinity");
   start_group(&group, kMostWorkers, nice_values);
-  measure_group(&group, 12 * SECONDS);
+  // 120 turns of 10 ms for each: one more or less is still within the limit.
+  measure_group(&group, exact ? 12 * SECONDS : 3 * SECONDS);
   uint64_t steps = 0, time = 0;
   for (unsigned i = 0; i < kMostWorkers; i++) {
     steps += group.steps[i];
@@ -115,11 +116,11 @@ void check_nice(void) {
     int value = getpriority(PRIO_PROCESS, (id_t)group.process[i]);
     EXPECT(errno == 0 && value == nice_values[i], "nice value %d is %d", nice_values[i], value);
   }
-  measure_group(&group, 6 * SECONDS);
+  measure_group(&group, exact ? 4 * SECONDS : 2 * SECONDS);
   for (unsigned i = 1; i < kCount; i++) {
     double ratio = (double)group.steps[0] / (double)group.steps[i], expected = weights[0] / weights[i];
     figures("nice 0 to %d: %.2f of %.2f; ", nice_values[i], ratio, expected);
-    EXPECT_TIME(ratio > expected * 0.93 && ratio < expected * 1.07,
+    EXPECT_TIME(ratio > expected * 0.92 && ratio < expected * 1.08,
                 "a process of nice 0 gets %.2f times what one of nice %d gets, not %.2f", ratio, nice_values[i],
                 expected);
   }
@@ -127,10 +128,10 @@ void check_nice(void) {
   for (unsigned i = 0; i < kCount; i++) {
     MUST(setpriority(PRIO_PROCESS, (id_t)group.process[i], nice_values[kCount - 1 - i] - 5) == 0, "setpriority");
   }
-  measure_group(&group, 3 * SECONDS);
+  measure_group(&group, SECONDS);
   double ratio = (double)group.steps[2] / (double)group.steps[0];
   figures("changed to 5 and -5: 1 to %.2f", ratio);
-  EXPECT_TIME(ratio > weights[0] / weights[2] * 0.85 && ratio < weights[0] / weights[2] * 1.15,
+  EXPECT_TIME(ratio > weights[0] / weights[2] * 0.75 && ratio < weights[0] / weights[2] * 1.25,
               "a process of nice -5 gets %.2f times what one of nice 5 gets", ratio);
   end_group(&group);
 }

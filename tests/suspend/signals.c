@@ -103,7 +103,7 @@ static void stop_what_sleeps(void) {
   pid_t child = fork();
   MUST(child >= 0, "fork");
   if (child == 0) {
-    struct timespec time = timespec_of(60 * MILLISECONDS);
+    struct timespec time = timespec_of(400 * MILLISECONDS);
     int error = clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
     EXPECT(error == 0, "a sleep with a stop in it fails: %s", strerror(error));
     *ended = now_ns();
@@ -116,7 +116,7 @@ static void stop_what_sleeps(void) {
   resume(child);
   int status = wait_status(child, 0);
   EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 7, "a child ends with status %#x", (unsigned)status);
-  EXPECT(*ended - begin >= 60 * MILLISECONDS, "a sleep of 60 ms with a stop in it takes %.2f ms",
+  EXPECT(*ended - begin >= 400 * MILLISECONDS, "a sleep of 400 ms with a stop in it takes %.2f ms",
          (double)(*ended - begin) / 1e6);
 
   // This one is to wake while it is stopped.
@@ -124,14 +124,14 @@ static void stop_what_sleeps(void) {
   child = fork();
   MUST(child >= 0, "fork");
   if (child == 0) {
-    struct timespec time = timespec_of(20 * MILLISECONDS);
+    struct timespec time = timespec_of(300 * MILLISECONDS);
     MUST(clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL) == 0, "clock_nanosleep");
     *ended = now_ns();
     _exit(8);
   }
   while (state_of(child) != 'S') sleep_ns(200 * MICROSECONDS);
   stop(child, SIGSTOP);
-  sleep_ns(50 * MILLISECONDS);
+  sleep_ns(350 * MILLISECONDS);
   EXPECT(*ended == 0, "a stopped process ends its sleep");
   uint64_t resumed = now_ns();
   resume(child);
@@ -231,16 +231,21 @@ static void alarm_seconds(void) {
   unsigned left = alarm(100);
   EXPECT(left == 0, "the first alarm() returns %u", left);
   left = alarm(50);
-  EXPECT(left == 100 || left == 99, "alarm() returns %u of 100 s", left);
+  EXPECT(left <= 100 && left > 90, "alarm() returns %u of 100 s", left);
   left = alarm(0);
-  EXPECT(left == 50 || left == 49, "alarm(0) returns %u of 50 s", left);
+  EXPECT(left <= 50 && left > 40, "alarm(0) returns %u of 50 s", left);
   struct itimerval timer;
   MUST(getitimer(ITIMER_REAL, &timer) == 0, "getitimer");
   EXPECT(timer.it_value.tv_sec == 0 && timer.it_value.tv_usec == 0, "a timer goes on after alarm(0)");
+  sigset_t mask, none;
+  sigemptyset(&none);
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGALRM);
+  sigprocmask(SIG_BLOCK, &mask, NULL);
   uint64_t begin = now_ns();
   alarm(1);
-  int result = pause();
-  EXPECT(result == -1 && errno == EINTR && alarms == 1, "pause() returns %d: %s, after %llu signals", result,
+  int result = sigsuspend(&none);
+  EXPECT(result == -1 && errno == EINTR && alarms == 1, "sigsuspend() returns %d: %s, after %llu signals", result,
          error_text(), (unsigned long long)alarms);
   uint64_t taken = now_ns() - begin;
   EXPECT(taken >= SECONDS, "alarm(1) comes after %.3f s", (double)taken / 1e9);
@@ -254,22 +259,27 @@ static void alarm_what_blocks(void) {
   MUST(pipe(ends) == 0, "pipe");
   handle(SIGALRM, note_alarm, 0);
   alarms = 0;
-  arm(ITIMER_REAL, 5 * MILLISECONDS, 0);
+  // Periodic: the first one can come before the call.
+  arm(ITIMER_REAL, 5 * MILLISECONDS, 5 * MILLISECONDS);
   ssize_t got = read(ends[0], &byte, 1);
-  EXPECT(got == -1 && errno == EINTR && alarms == 1, "a read that SIGALRM interrupts returns %zd: %s, %llu signals",
-         got, error_text(), (unsigned long long)alarms);
+  int error = errno;
+  arm(ITIMER_REAL, 0, 0);
+  errno = error;
+  EXPECT(got == -1 && errno == EINTR && alarms > 0, "a read that SIGALRM interrupts returns %zd: %s, %llu signals", got,
+         error_text(), (unsigned long long)alarms);
   // With SA_RESTART the read goes on, until somebody writes.
   handle(SIGALRM, note_alarm, SA_RESTART);
   alarms = 0;
-  pid_t child = fork();
+  arm(ITIMER_REAL, 5 * MILLISECONDS, 5 * MILLISECONDS);
+  pid_t child = fork();  // has no timer
   MUST(child >= 0, "fork");
   if (child == 0) {
     sleep_ns(30 * MILLISECONDS);
     _exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
   }
-  arm(ITIMER_REAL, 5 * MILLISECONDS, 0);
   got = read(ends[0], &byte, 1);
-  EXPECT(got == 1 && byte == 'x' && alarms == 1, "a read with SA_RESTART returns %zd, after %llu signals", got,
+  arm(ITIMER_REAL, 0, 0);
+  EXPECT(got == 1 && byte == 'x' && alarms > 0, "a read with SA_RESTART returns %zd, after %llu signals", got,
          (unsigned long long)alarms);
   EXPECT(wait_status(child, 0) == 0, "a child fails");
   close(ends[0]);
@@ -295,7 +305,7 @@ static void alarm_of_processor_time(void) {
   uint64_t begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
   arm(ITIMER_VIRTUAL, 30 * MILLISECONDS, 0);
   sleep_ns(60 * MILLISECONDS);
-  EXPECT(alarms == 0, "SIGVTALRM comes in a sleep");
+  EXPECT_TIME(alarms == 0, "SIGVTALRM comes in a sleep");
   while (alarms == 0) {
   }
   uint64_t taken = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin;
