@@ -265,7 +265,7 @@ void check_timers(void) {
 
 // ---- sleep ----
 
-enum { kSleeps = 200 };
+enum { kSleeps = 120 };
 
 // Sleeps of 0.2 to 8 ms; the lateness of each, sorted.
 static void measure_sleeps(uint64_t late[kSleeps]) {

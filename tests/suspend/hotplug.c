@@ -14,7 +14,7 @@
 
 #include "suspend.h"
 
-enum { kRounds = 50, kHart = 1, kOther = 0, kSmallText = 4000 };
+enum { kRounds = 50, kHart = 1, kOther = 0, kSmallText = 4000, kWorkers = 3 };
 
 static void set_online(int hart, bool online) {
   char path[64];
@@ -74,14 +74,14 @@ static pid_t start_sleeper(volatile uint64_t* count) {
 
 // Takes `hart` offline and brings it back; three that work and one that sleeps are there all the time.
 static void rounds(int hart, int other, int count) {
-  struct Work* work = shared(3 * sizeof *work);
+  struct Work* work = shared(kWorkers * sizeof *work);
   volatile uint64_t* sleeps = shared(sizeof *sleeps);
   pid_t on_it = start_worker(&work[0], hart, 0), on_other = start_worker(&work[1], other, 0);
   pid_t anywhere = start_worker(&work[2], -1, 0), sleeper = start_sleeper(sleeps);
   char rest[8];
   snprintf(rest, sizeof rest, "%d", other);
   for (int round = 0; round < count; round++) {
-    for (unsigned i = 0; i < 3; i++) wait_for_work(&work[i]);
+    wait_for_work(work, kWorkers);
     expect_on(on_it, hart, "pinned");
     expect_on(on_other, other, "pinned");
 
@@ -90,7 +90,7 @@ static void rounds(int hart, int other, int count) {
     EXPECT(!is_counted(hart), "/proc/stat counts hart %d, which is offline", hart);
     EXPECT(!pin(hart) && errno == EINVAL, "a process can be pinned to hart %d, which is offline", hart);
     uint64_t slept = *sleeps;
-    for (unsigned i = 0; i < 3; i++) wait_for_work(&work[i]);
+    wait_for_work(work, kWorkers);
     while (*sleeps < slept + 3) sleep_ns(500 * MICROSECONDS);
     expect_on(on_it, other, "moved away");
     expect_on(on_other, other, "pinned");
@@ -101,7 +101,7 @@ static void rounds(int hart, int other, int count) {
     EXPECT(is_counted(hart), "/proc/stat does not count hart %d, which is online again", hart);
     MUST(pin_process(on_it, hart), "sched_setaffinity");
     // It was running or waiting elsewhere, and the kernel moves it before the call returns or at once after.
-    wait_for_work(&work[0]);
+    wait_for_work(&work[0], 1);
     expect_on(on_it, hart, "pinned again");
     // A system call of ours on that hart as well, with its own timer.
     MUST(pin(hart), "sched_setaffinity");
@@ -111,12 +111,12 @@ static void rounds(int hart, int other, int count) {
     sleep_ns(MILLISECONDS);
     MUST(pin(other), "sched_setaffinity");
   }
-  pid_t workers[] = {on_it, on_other, anywhere};
-  for (unsigned i = 0; i < 3; i++) {
+  const pid_t workers[kWorkers] = {on_it, on_other, anywhere};
+  for (unsigned i = 0; i < kWorkers; i++) {
     kill(workers[i], SIGSTOP);
     wait_status(workers[i], WUNTRACED);
   }
-  for (unsigned i = 0; i < 3; i++) {
+  for (unsigned i = 0; i < kWorkers; i++) {
     check_work(&work[i], "while harts went and came");
     kill_child(workers[i]);
   }

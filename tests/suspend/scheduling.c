@@ -25,6 +25,7 @@
 // ---- shares and nice ----
 
 enum { kMostWorkers = 10 };
+static const uint64_t kTurn = 10 * MILLISECONDS;  // the kernel's tick
 
 struct Group {
   unsigned count;
@@ -37,20 +38,32 @@ static void start_group(struct Group* group, unsigned count, const int nice_valu
   group->count = count;
   group->work = shared(count * sizeof *group->work);
   for (unsigned i = 0; i < count; i++) group->process[i] = start_worker(&group->work[i], 0, nice_values[i]);
-  for (unsigned i = 0; i < count; i++) wait_for_work(&group->work[i]);
+  wait_for_work(group->work, count);
 }
 
-// What each does in this time: steps, and processor time as the kernel counts it.
-static void measure_group(struct Group* group, uint64_t ns) {
-  uint64_t steps[kMostWorkers], time[kMostWorkers];
-  for (unsigned i = 0; i < group->count; i++) {
-    steps[i] = group->work[i].count;
-    time[i] = process_ns(group->process[i]);
+// Adds to each one's steps and time what they are now, or takes it away; `kLooks` times, a turn of the scheduler apart.
+enum { kLooks = 10 };
+static void look_at_group(struct Group* group, uint64_t first, bool add) {
+  for (unsigned look = 0; look < kLooks; look++) {
+    sleep_until(first + look * kTurn);
+    for (unsigned i = 0; i < group->count; i++) {
+      uint64_t steps = group->work[i].count, time = process_ns(group->process[i]);
+      group->steps[i] += add ? steps : -steps;
+      group->time[i] += add ? time : -time;
+    }
   }
-  sleep_ns(ns);
+}
+
+// What each does in this time, steps and processor time as the kernel counts it: in the mean of ten spans of this
+// length that begin one after the other, so that it does not matter much whose turn it is when one begins or ends.
+static void measure_group(struct Group* group, uint64_t ns) {
+  uint64_t begin = now_ns();
+  for (unsigned i = 0; i < group->count; i++) group->steps[i] = group->time[i] = 0;
+  look_at_group(group, begin, false);
+  look_at_group(group, begin + ns, true);
   for (unsigned i = 0; i < group->count; i++) {
-    group->steps[i] = group->work[i].count - steps[i];
-    group->time[i] = process_ns(group->process[i]) - time[i];
+    group->steps[i] /= kLooks;
+    group->time[i] /= kLooks;
     EXPECT(group->steps[i] > 0 && group->time[i] > 0, "process %u of %u gets nothing", i + 1, group->count);
   }
 }
@@ -78,8 +91,7 @@ void check_shares(void) {
   struct Group group;
   MUST(pin(0), "sched_setaffinity");
   start_group(&group, kMostWorkers, nice_values);
-  // 120 turns of 10 ms for each: one more or less is still within the limit.
-  measure_group(&group, exact ? 12 * SECONDS : 3 * SECONDS);
+  measure_group(&group, exact ? 6 * SECONDS : 3 * SECONDS);
   uint64_t steps = 0, time = 0;
   for (unsigned i = 0; i < kMostWorkers; i++) {
     steps += group.steps[i];
@@ -116,7 +128,7 @@ void check_nice(void) {
     int value = getpriority(PRIO_PROCESS, (id_t)group.process[i]);
     EXPECT(errno == 0 && value == nice_values[i], "nice value %d is %d", nice_values[i], value);
   }
-  measure_group(&group, exact ? 4 * SECONDS : 2 * SECONDS);
+  measure_group(&group, exact ? 3 * SECONDS : 2 * SECONDS);
   for (unsigned i = 1; i < kCount; i++) {
     double ratio = (double)group.steps[0] / (double)group.steps[i], expected = weights[0] / weights[i];
     figures("nice 0 to %d: %.2f of %.2f; ", nice_values[i], ratio, expected);

@@ -15,7 +15,7 @@
 
 // ---- stop ----
 
-enum { kThreads = 3, kStops = 25 };
+enum { kThreads = 3, kStops = 15 };
 
 struct Team {
   struct Work work[kThreads];
@@ -69,7 +69,7 @@ static void stop_what_computes(void) {
   const int signals[] = {SIGSTOP, SIGTSTP, SIGTTIN};
   pid_t child = start_team();
   for (unsigned round = 0; round < kStops; round++) {
-    for (unsigned i = 0; i < kThreads; i++) wait_for_work(&team->work[i]);
+    wait_for_work(team->work, kThreads);
     stop(child, signals[round % 3]);
     char state = state_of(child);
     EXPECT(state == 'T', "a stopped process has state %c", state);
@@ -85,7 +85,7 @@ static void stop_what_computes(void) {
     expect_nothing_new(child);
     while (team->signals != round + 1) sleep_ns(200 * MICROSECONDS);
   }
-  for (unsigned i = 0; i < kThreads; i++) wait_for_work(&team->work[i]);
+  wait_for_work(team->work, kThreads);
   stop(child, SIGSTOP);
   uint64_t steps = 0;
   for (unsigned i = 0; i < kThreads; i++) {

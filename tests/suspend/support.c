@@ -30,13 +30,15 @@ uint64_t clock_ns(clockid_t clock) {
 
 uint64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
-void sleep_ns(uint64_t ns) {
-  struct timespec end = timespec_of(now_ns() + ns);
+void sleep_until(uint64_t then) {
+  struct timespec end = timespec_of(then);
   int error;
   while ((error = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL)) == EINTR) {
   }
   EXPECT(error == 0, "clock_nanosleep fails: %s", strerror(error));
 }
+
+void sleep_ns(uint64_t ns) { sleep_until(now_ns() + ns); }
 
 uint64_t process_ns(pid_t process) {
   clockid_t clock;
@@ -167,8 +169,12 @@ pid_t start_worker(struct Work* work, int hart, int nice_value) {
   work_on(work);
 }
 
-void wait_for_work(const struct Work* work) {
-  // 1000 steps: more than a worker has begun before it is stopped.
-  uint64_t enough = work->count + 1000;
-  while (work->count < enough) sleep_ns(500 * MICROSECONDS);
+void wait_for_work(const struct Work* work, unsigned count) {
+  enum { kMost = 16, kSteps = 1000 };  // more than a worker has begun before it is stopped
+  uint64_t enough[kMost];
+  EXPECT(count <= kMost, "wait_for_work() of %u", count);
+  for (unsigned i = 0; i < count; i++) enough[i] = work[i].count + kSteps;
+  for (unsigned i = 0; i < count; i++) {
+    while (work[i].count < enough[i]) sleep_ns(500 * MICROSECONDS);
+  }
 }

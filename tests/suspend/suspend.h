@@ -48,7 +48,8 @@ uint64_t clock_ns(clockid_t clock);
 uint64_t now_ns(void);  // CLOCK_MONOTONIC
 struct timespec timespec_of(uint64_t ns);
 uint64_t ns_of(struct timespec time);
-// CLOCK_MONOTONIC sleep, through signals.
+// Sleeps by CLOCK_MONOTONIC, through signals.
+void sleep_until(uint64_t then);
 void sleep_ns(uint64_t ns);
 // Processor time of a process.
 uint64_t process_ns(pid_t process);
@@ -84,8 +85,8 @@ __attribute__((noreturn)) void work_on(struct Work* work);
 void check_work(const struct Work* work, const char* where);
 // A child that works: on one hart (-1: any), with this nice value.
 pid_t start_worker(struct Work* work, int hart, int nice_value);
-// Waits until the worker has gone on.
-void wait_for_work(const struct Work* work);
+// Waits until each of `count` workers has gone on from where it is.
+void wait_for_work(const struct Work* work, unsigned count);
 
 // ---- the checks ----
 
