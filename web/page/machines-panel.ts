@@ -205,7 +205,7 @@ export class MachinesPanel {
       ]),
       ...(machine.harts === null ? [] : [`${machine.harts} ${machine.harts === 1 ? 'processor' : 'processors'}`]),
       ...(machine.memory === null ? [] : [formatMemory(machine.memory)]),
-    ].join(' · ');
+    ].map((fact) => fact.replaceAll(' ', '\u00a0')).join(' · '); // broken between facts only
     const text = document.createElement('div');
     text.append(title, facts);
     if (damaged) {
