@@ -100,6 +100,7 @@ export class MachinesPanel {
   /** Shows progress instead of all else while `action` runs. Resolves with false if it was cancelled. */
   private async work(title: string, action: (work: Work) => Promise<void>): Promise<boolean> {
     const working = new AbortController();
+    const focused = document.activeElement;
     this.working = working;
     const choices = [...this.dialog.querySelectorAll<HTMLElement>('.choices')];
     for (const each of choices) each.inert = true;
@@ -127,6 +128,7 @@ export class MachinesPanel {
       this.working = null;
       element('work').hidden = true;
       for (const each of choices) each.inert = false;
+      if (focused instanceof HTMLElement) focused.focus();
     }
   }
 
@@ -158,7 +160,6 @@ export class MachinesPanel {
     if (!done) return;
     await this.show();
     this.say(`Saved as “${name}”, ${formatBytes(size)}. The machine goes on.`);
-    this.name.focus();
   }
 
   private async saveToFile(): Promise<void> {
