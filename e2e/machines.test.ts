@@ -102,6 +102,7 @@ test('a machine is saved in the browser, is there after a reload, renamed, resto
     await page.getByLabel('Delete second').click();
     await answer(visit, /Delete “second”/, false);
     assert.deepEqual(await inList(visit), ['second']);
+    await page.locator('#close-machines').click();
     await save(visit, 'third');
     await page.getByLabel('Delete second').click();
     await answer(visit, /Delete “second”/, true);
