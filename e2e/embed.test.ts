@@ -25,7 +25,9 @@ const kHost = (frame: string) => `<!doctype html><meta charset="utf-8"><link rel
 </script>`;
 
 interface HostWindow {
-  messages: { type: string; origin: string; text?: string; state?: string; code?: string; message?: string; columns?: number; rows?: number }[];
+  /** What the frame saved. */
+  kept: Blob;
+  messages: { type: string; origin: string; text?: string; state?: string; snapshot?: Blob; code?: string; message?: string; columns?: number; rows?: number }[];
   say(message: object): void;
 }
 
@@ -119,16 +121,97 @@ async function useShell(host: HostPage, frameOrigin: string): Promise<void> {
   assert.ok((await host.messages('state')).length >= before);
 }
 
+/** A page of the frame's own origin around embed.html. */
+async function around(visit: Visit, query: string): Promise<void> {
+  const address = `${site.url}around.html`;
+  await visit.page.unrouteAll();
+  await visit.page.route(address, (route) => route.fulfill({
+    contentType: 'text/html',
+    headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
+    body: kHost(`embed.html${query}`),
+  }));
+  await visit.page.goto(address);
+}
+
 test('in a frame of the same origin', () =>
+  embedded((visit) => around(visit, '?harts=1'), (host) => useShell(host, new URL(site.url).origin)));
+
+test('by messages: saved, restored, and not replaced by what is damaged', () =>
   embedded(async (visit) => {
-    const address = `${site.url}around.html`;
-    await visit.page.route(address, (route) => route.fulfill({
-      contentType: 'text/html',
-      headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
-      body: kHost('embed.html?harts=1'),
-    }));
-    await visit.page.goto(address);
-  }, (host) => useShell(host, new URL(site.url).origin)));
+    const frame = `${site.url}embed.html?harts=1&memory=128&origins=${encodeURIComponent(hostUrl)}`;
+    await visit.page.goto(`${hostUrl}/?frame=${encodeURIComponent(frame)}`);
+  }, async (host, { page }) => {
+    await host.waitForOutput(/:~# /);
+    const states = async (): Promise<(string | undefined)[]> => (await host.messages('state')).map(({ state }) => state);
+    const runs = async (): Promise<void> => {
+      await page.waitForFunction(() => (globalThis as unknown as HostWindow).messages.findLast((each) => each.type === 'state')?.state === 'running',
+        null, { timeout: kSlow });
+    };
+    await host.say({ type: 'input', text: 'X=saved; echo s$((1))\n' });
+    await host.waitForOutput(/s1/);
+    await host.say({ type: 'save' });
+    await host.waitForMessage({ type: 'saved' });
+    await page.evaluate(() => {
+      const window = globalThis as unknown as HostWindow;
+      window.kept = window.messages.find((each) => each.type === 'saved')!.snapshot!;
+    });
+    await host.say({ type: 'input', text: 'X=later; echo l$((2))\n' });
+    await host.waitForOutput(/l2/);
+
+    await page.evaluate(async () => {
+      const { kept, say } = globalThis as unknown as HostWindow;
+      const bytes = new Uint8Array(await kept.arrayBuffer());
+      bytes.fill(0, bytes.length - 20);
+      say({ type: 'restore', snapshot: bytes });
+    });
+    await host.waitForMessage({ type: 'error', code: 'bad-snapshot' });
+    await runs();
+    await host.say({ type: 'input', text: 'echo =$X=\n' });
+    await host.waitForOutput(/=later=/);
+
+    const before = (await states()).length;
+    await page.evaluate(() => {
+      const { kept, say } = globalThis as unknown as HostWindow;
+      say({ type: 'restore', snapshot: kept });
+    });
+    await page.waitForFunction((count) => (globalThis as unknown as HostWindow).messages.filter((each) => each.type === 'state').length >= count + 2,
+      before, { timeout: kSlow });
+    assert.deepEqual((await states()).slice(before), ['loading', 'running']);
+    await host.say({ type: 'input', text: 'echo =$X=$(nproc)=\n' });
+    await host.waitForOutput(/=saved=1=/);
+    await host.say({ type: 'input', text: 'reboot\n' });
+    await host.waitForMessage({ type: 'state', state: 'reboot' });
+    await runs();
+    assert.deepEqual((await host.messages('error')).map(({ code }) => code), ['bad-snapshot']);
+  }));
+
+test('?restore=: a machine saved in this browser, what the address cannot change, and a name that there is not', () =>
+  embedded(async (visit) => {
+    const { page } = visit;
+    await page.goto(`${site.url}?harts=1&memory=128`);
+    await visit.prompt();
+    await visit.run('X=kept');
+    await page.locator('#open-machines').click();
+    await page.locator('#machine-name').fill('lesson');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => /Saved as/.test(document.getElementById('machines-say')!.innerText));
+    await around(visit, '?restore=lesson&harts=4');
+  }, async (host, visit) => {
+    const text = 'The address has harts, which does not change a saved machine.';
+    await host.waitForMessage({ type: 'notice', message: text });
+    const frame = visit.page.frameLocator('#frame');
+    assert.equal(await frame.locator('#message-text').innerText(), text);
+    await frame.locator('#close').click();
+    assert.equal(await frame.locator('#message').isVisible(), false);
+    await host.say({ type: 'input', text: 'echo =$X=$(nproc)=\n' });
+    await host.waitForOutput(/=kept=1=/);
+
+    await around(visit, '?restore=other');
+    await host.waitForMessage({
+      type: 'error', code: 'bad-option', message: 'There is no saved machine “other” in this browser. There is “lesson”.',
+    });
+    await host.waitForMessage({ type: 'state', state: 'failed' });
+  }));
 
 test('in a frame of another origin that is allowed', () =>
   embedded(async (visit) => {

@@ -47,7 +47,7 @@ function guestFile(name) {
   return found;
 }
 
-const kWorkers = ['io', 'hart', 'clock', 'compiler', 'pager'];
+const kWorkers = ['io', 'hart', 'clock', 'compiler', 'pager', 'storage'];
 
 class Assets {
   constructor(out) {

@@ -34,6 +34,10 @@ export interface CoreExports {
   hw_agent_send(line: number, length: number): number;
   hw_hart_step(hart: number, count: number): number;
 
+  hw_disks(): number;
+  hw_disk_at(disk: number): number;
+  hw_disk_bytes(disk: number): number;
+
   // Snapshots; snapshot-saver.ts and snapshot-pager.ts use it.
   hw_snapshot_begin(
     notes: number, notesLength: number, parent: number, order: number, orderLength: number, chunkPages: number,

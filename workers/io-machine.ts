@@ -35,6 +35,7 @@ const kStagingSlack = 2 * kPage;
 const kOutputWindow = 512 * 1024;
 const kOutputChunk = 32 * 1024;
 const kMostAgentLine = 1024;
+const kDiskPiece = 16 * kMiB;
 
 export type Post = (message: FromIo, transfer?: Transferable[]) => void;
 
@@ -209,7 +210,7 @@ export class IoMachine {
     const failed = (error: unknown): void => this.fail(error);
     for (const { from, ring } of rings) this.pumpOutput(core, from, ring).catch(failed);
     this.pumpAgent(new RingReader(buffer, shared + MachineShared_agent_output)).catch(failed);
-    this.watchPower(words, shared).catch(failed);
+    this.watchPower(core, words, shared).catch(failed);
     this.post({ type: 'started' });
   }
 
@@ -274,17 +275,22 @@ export class IoMachine {
   }
 
   private async placeFiles(core: Core, sizes: number[]): Promise<void> {
+    const disks: { address: number; size: number }[] = []; // by the index of their file
+    const give = (kind: FileKind, address: number, size: number): void => {
+      if (core.exports.hw_machine_file(kFileNumbers[kind], address, size) !== 0) throw this.coreFailure(core, 'bad-file');
+    };
     await Promise.all(
       this.files.map(async (file, index) => {
         const size = sizes[index] ?? 0;
         // The core takes blocks of at least a byte; it says itself what it thinks of an empty file.
         const address = this.allocate(core, Math.max(size, 1), `the ${fileName(file.kind)}`);
         await file.place(core.bytes.subarray(address, address + size));
-        if (core.exports.hw_machine_file(kFileNumbers[file.kind], address, size) !== 0) {
-          throw this.coreFailure(core, 'bad-file');
-        }
+        if (file.kind === 'disk') disks[index] = { address, size };
+        else give(file.kind, address, size);
       }),
     );
+    // In the order of the files, not in that of their arrival.
+    disks.forEach(({ address, size }) => give('disk', address, size));
     this.files = [];
   }
 
@@ -322,7 +328,7 @@ export class IoMachine {
     }
   }
 
-  private async watchPower(words: Int32Array, shared: number): Promise<void> {
+  private async watchPower(core: Core, words: Int32Array, shared: number): Promise<void> {
     const at = (offset: number): number => Atomics.load(words, (shared + offset) / 4);
     for (;;) {
       const event = at(MachineShared_event);
@@ -333,11 +339,22 @@ export class IoMachine {
       const power = at(MachineShared_power);
       if (power !== kPowerOn) {
         this.flushAll();
-        this.post({ type: 'ended', power, exitCode: at(MachineShared_exit_code) });
+        this.post({ type: 'ended', power, exitCode: at(MachineShared_exit_code), disks: this.copyDisks(core) });
         return;
       }
       await this.wait(words, (shared + MachineShared_event) / 4, event);
     }
+  }
+
+  /** What is on the disks when the machine has ended, for a reboot. */
+  private copyDisks({ exports, bytes }: Core): Blob[] {
+    return Array.from({ length: exports.hw_disks() >>> 0 }, (_, disk) => {
+      const begin = exports.hw_disk_at(disk) >>> 0;
+      const end = begin + (exports.hw_disk_bytes(disk) >>> 0);
+      const pieces: Uint8Array<ArrayBuffer>[] = []; // blobs take no shared memory
+      for (let at = begin; at < end; at += kDiskPiece) pieces.push(bytes.slice(at, Math.min(at + kDiskPiece, end)));
+      return new Blob(pieces);
+    });
   }
 
   private guarded(action: () => void): void {

@@ -50,6 +50,7 @@ export type ErrorCode =
   | 'worker-crashed'
   | 'not-loaded'
   | 'bad-snapshot'
+  | 'cannot-reboot'
   | 'timeout'
   | 'ended';
 
@@ -130,8 +131,8 @@ export type FromIo =
   /** From the guest's agent. */
   | { type: 'agent'; line: string }
   | { type: 'log'; level: number; text: string }
-  /** The machine ended by itself; all of its output was posted before. `power` is a PowerState. */
-  | { type: 'ended'; power: number; exitCode: number }
+  /** The machine ended by itself; all of its output was posted before. `power` is a PowerState; `disks`: what is on them now. */
+  | { type: 'ended'; power: number; exitCode: number; disks: Blob[] }
   | { type: 'error'; error: ErrorReport };
 
 /** What every worker but the io worker starts with. */
@@ -195,3 +196,9 @@ export type FromPager =
   /** The first pages of the chunks that were waited for. */
   | { type: 'order'; pages: number[] }
   | Extract<FromHart, { type: 'log' | 'error' }>;
+
+/** A file of the browser's own storage: the whole of `data` into the file `name` of `folder`, which exists. */
+export type ToStorage = { type: 'write'; folder: string; name: string; data: Blob } | { type: 'cancel' };
+
+/** `name`: of the exception. After `done` or `failed` the file is closed. */
+export type FromStorage = { type: 'written'; bytes: number } | { type: 'done' } | { type: 'failed'; name: string; message: string };

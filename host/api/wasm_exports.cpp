@@ -110,6 +110,7 @@ struct Embedding {
   WasmPlatform platform{shared};
   std::unique_ptr<Machine> machine;
   Buffer files[4];
+  std::vector<std::span<u8>> disks;
   std::string error;
   std::optional<SnapshotWriter> writer;
   std::vector<u8> head;                // the snapshot's that was last made
@@ -122,6 +123,17 @@ Embedding embedding;
 int fail(const std::string& message) {
   embedding.error = message;
   return -1;
+}
+
+// The machine works in place on `bytes`.
+Status add_disk(std::span<u8> bytes) {
+  Machine& machine = *embedding.machine;
+  const auto& disks = machine.config().disks;
+  const size_t index = machine.disk_count();
+  const bool read_only = index < disks.size() && disks[index].read_only;
+  const Status added = machine.add_disk(std::make_unique<MemoryBackend>(bytes, read_only));
+  if (added) embedding.disks.push_back(bytes);
+  return added;
 }
 
 // One of our bugs: the page finds the message, whatever thread met it.
@@ -166,11 +178,7 @@ HW_EXPORT(hw_ram) const u8* hw_ram() { return embedding.machine ? embedding.mach
 HW_EXPORT(hw_machine_file) int hw_machine_file(u32 kind, u8* data, u32 length) {
   if (!embedding.machine) return fail("no machine has been made");
   if (kind == kDisk) {
-    const auto& disks = embedding.machine->config().disks;
-    const size_t index = embedding.machine->disk_count();
-    const bool read_only = index < disks.size() && disks[index].read_only;
-    const Status added =
-        embedding.machine->add_disk(std::make_unique<MemoryBackend>(std::span<u8>(data, length), read_only));
+    const Status added = add_disk({data, length});
     return added ? 0 : fail(added.message());
   }
   if (kind >= std::size(embedding.files)) return fail("no such kind of file");
@@ -178,6 +186,11 @@ HW_EXPORT(hw_machine_file) int hw_machine_file(u32 kind, u8* data, u32 length) {
   embedding.files[kind] = {data, length};
   return 0;
 }
+
+// What is on the disks, for the reboot of a machine that has ended.
+HW_EXPORT(hw_disks) u32 hw_disks() { return static_cast<u32>(embedding.disks.size()); }
+HW_EXPORT(hw_disk_at) const u8* hw_disk_at(u32 disk) { return embedding.disks[disk].data(); }
+HW_EXPORT(hw_disk_bytes) u32 hw_disk_bytes(u32 disk) { return static_cast<u32>(embedding.disks[disk].size()); }
 
 HW_EXPORT(hw_machine_start) int hw_machine_start() {
   if (!embedding.machine) return fail("no machine has been made");
@@ -350,13 +363,11 @@ HW_EXPORT(hw_restore_head) int hw_restore_head(const u8* bytes, u32 length) {
 HW_EXPORT(hw_restore_start) int hw_restore_start(u32 expect) {
   Machine& machine = *embedding.machine;
   const SnapshotHead& last = embedding.restored.back();
-  for (size_t i = 0; i < last.disk_bytes.size(); i++) {
-    const auto& disks = machine.config().disks;
-    const u32 size = static_cast<u32>(last.disk_bytes[i]);
+  for (const u64 disk_bytes : last.disk_bytes) {
+    const u32 size = static_cast<u32>(disk_bytes);
     auto* const data = static_cast<u8*>(std::calloc(size, 1));
     if (data == nullptr && size != 0) return fail("there is no room for the disk");
-    const bool read_only = i < disks.size() && disks[i].read_only;
-    const Status added = machine.add_disk(std::make_unique<MemoryBackend>(std::span<u8>(data, size), read_only));
+    const Status added = add_disk({data, size});
     if (!added) return fail(added.message());
   }
   const Status restored = machine.restore(last.state);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page's side of MachineHost: module workers, a core that is compiled while it arrives, files beside the page. The
 // names of the built files carry hashes and are put in by the build.
+import type { FromStorage, ToStorage } from '../../workers/protocol.ts';
 import { MachineError } from './errors.ts';
 import type { MachineHost, WorkerHandle, WorkerKind } from './host.ts';
 
 /** File names relative to this script's folder. */
 export interface Assets {
   core: string;
-  workers: Record<WorkerKind, string>;
+  workers: Record<WorkerKind | 'storage', string>;
   kernel: { file: string; size: number };
   initrd: { file: string; size: number };
   snapshot: { file: string; size: number };
@@ -46,7 +47,7 @@ class BrowserWorker<In, Out> implements WorkerHandle<In, Out> {
   onError: (message: string) => void = () => {};
   private readonly worker: Worker;
 
-  constructor(kind: WorkerKind, name: string) {
+  constructor(kind: keyof Assets['workers'], name: string) {
     this.worker = new Worker(assetUrl(HARTWOOD_ASSETS.workers[kind]), { type: 'module', name });
     this.worker.onmessage = ({ data }: MessageEvent<Out>) => this.onMessage(data);
     this.worker.onmessageerror = () => this.onError('a message could not be read');
@@ -62,6 +63,9 @@ class BrowserWorker<In, Out> implements WorkerHandle<In, Out> {
     this.worker.terminate();
   }
 }
+
+/** A worker that belongs to no machine. */
+export const startStorageWorker = (): WorkerHandle<ToStorage, FromStorage> => new BrowserWorker('storage', 'hartwood storage');
 
 /** One per page: it keeps the compiled core for the next machine. */
 export function makeBrowserHost(): MachineHost {

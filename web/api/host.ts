@@ -2,6 +2,7 @@
 // What Machine needs of its surroundings, so that the same class runs in a page and in Node.
 import type { DefaultFiles } from './options.ts';
 
+/** Those of a machine. */
 export type WorkerKind = 'io' | 'hart' | 'clock' | 'compiler' | 'pager';
 
 export interface WorkerHandle<In, Out> {

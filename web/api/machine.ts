@@ -12,16 +12,18 @@ import {
   sizeof_MachineShared,
 } from '../../build/generated/layout.ts';
 import type {
-  FileSource, FromClock, FromCompiler, FromHart, FromIo, FromPager, SaveOptions, ToClock, ToCompiler, ToHart, ToIo, ToPager,
+  FileSource, FromClock, FromCompiler, FromHart, FromIo, FromPager, MachineConfiguration, NamedFile, SaveOptions, ToClock, ToCompiler, ToHart, ToIo, ToPager,
 } from '../../workers/protocol.ts';
 import { makeWaitForChange } from '../../workers/wait.ts';
+import { addNotedFiles, cannotReboot, findNotedFiles, noteFiles, readNotedFiles, type NotedFiles } from './boot-files.ts';
 import { ConsoleStream } from './console.ts';
 import { ConsoleTail, readNotes, writeNotes } from './console-tail.ts';
 import { MachineError } from './errors.ts';
 import type { MachineHost, WorkerHandle } from './host.ts';
 import {
-  checkConsoleSize, checkHart, checkRamRange, checkRestoreOptions, checkSteps, kDefaults, planBoot, type BootOptions, type BootPlan, type RestoreOptions,
-  type SnapshotInput, type SnapshotOptions,
+  checkConsoleSize, checkHart, checkRamRange, checkRebootOptions, checkRestoreOptions, checkSteps, compilerConfiguration, kDefaults,
+  planBoot, type BootOptions, type BootPlan, type CommonOptions, type DefaultFiles, type RestoreOptions, type SnapshotInput,
+  type SnapshotOptions,
 } from './options.ts';
 import { planRestore, snapshotSources } from './restore.ts';
 import { StatisticsReader, type Statistics } from './statistics.ts';
@@ -89,7 +91,13 @@ export class Machine {
    */
   readonly loaded: Promise<void>;
 
-  private readonly options: BootOptions | RestoreOptions;
+  private readonly options: CommonOptions;
+  private readonly configuration: MachineConfiguration;
+  /** What it was booted with, disks apart; null for a restored one, of which only notes are known. */
+  private files: NamedFile[] | null = null;
+  private noted: NotedFiles | null = null;
+  /** After the end, if the guest brought it about: what is on the disks. */
+  private disks: Blob[] | null = null;
   private readonly suspension: Suspension;
   private readonly followsWallClock: boolean;
   private readonly tail = new ConsoleTail();
@@ -134,8 +142,12 @@ export class Machine {
    * anything was started, else with everything taken down again.
    */
   static async boot(options: BootOptions, host: MachineHost): Promise<Machine> {
-    const plan = planBoot(options, host.files, host.baseUrl);
+    return Machine.bootPlan(planBoot(options, host.files, host.baseUrl), options, host);
+  }
+
+  private static async bootPlan(plan: BootPlan, options: CommonOptions, host: MachineHost): Promise<Machine> {
     host.checkSupport();
+    mustBeWanted(options.signal);
     const machine = new Machine(options, plan, host, startWorkers(host, plan.configuration.harts));
     await machine.started;
     return machine;
@@ -158,21 +170,22 @@ export class Machine {
     checkRestoreOptions(options);
     const { snapshot } = host.files;
     if (snapshot === null) throw new MachineError('bad-option', 'No snapshot comes with this page.');
-    return Machine.restoreFrom([snapshot], options, host, true);
+    return Machine.restoreFrom([snapshot], options, host, defaultFiles(host.files));
   }
 
-  /** `fresh`: nobody has read what the machine printed before, so that waitFor finds it. */
+  /** `instantFiles`: of Machine.instant: what the machine was booted with. */
   private static async restoreFrom(
-    sources: FileSource[], options: RestoreOptions, host: MachineHost, fresh = false,
+    sources: FileSource[], options: RestoreOptions, host: MachineHost, instantFiles: NamedFile[] | null = null,
   ): Promise<Machine> {
     host.checkSupport();
+    mustBeWanted(options.signal);
     host.compileCore().catch(() => {}); // begins now; the constructor hears of a failure
     const pager = host.startWorker<ToPager, FromPager>('pager', 'hartwood pager');
     // How many harts there are is in the snapshot; starting workers takes as long as its head does.
     const workers = startWorkers(host, kDefaults.harts);
     let plan: BootPlan;
     try {
-      plan = planRestore(await openHeads(pager, sources), options);
+      plan = planRestore(await openHeads(pager, sources, options.signal), options);
     } catch (error) {
       for (const worker of [pager, workers.io, workers.clock, ...workers.harts]) worker.terminate();
       throw error;
@@ -181,15 +194,18 @@ export class Machine {
     while (workers.harts.length < harts) workers.harts.push(startHart(host, workers.harts.length));
     for (const worker of workers.harts.splice(harts)) worker.terminate();
     const machine = new Machine(options, plan, host, workers, pager);
-    machine.fresh = fresh;
+    // Nobody has read what an instant machine printed before, so waitFor finds it.
+    machine.fresh = instantFiles !== null;
+    if (instantFiles !== null) machine.knowFiles(instantFiles);
     await machine.started;
     return machine;
   }
 
   private constructor(
-    options: BootOptions | RestoreOptions, plan: BootPlan, host: MachineHost, workers: Workers, pager: WorkerHandle<ToPager, FromPager> | null = null,
+    options: CommonOptions, plan: BootPlan, host: MachineHost, workers: Workers, pager: WorkerHandle<ToPager, FromPager> | null = null,
   ) {
     this.options = options;
+    this.configuration = plan.configuration;
     this.host = host;
     this.hasCompiler = plan.configuration.compiler;
     this.onerror = options.onError ?? null;
@@ -233,6 +249,12 @@ export class Machine {
     this.clock.onError = (message) => this.crash('The clock worker', message);
 
     if (options.size !== undefined) this.resize(options.size.columns, options.size.rows);
+    if (plan.restore === undefined) this.knowFiles(plan.files.filter(({ kind }) => kind !== 'disk'));
+    const abort = (): void => {
+      if (this.current === 'loading') this.terminate();
+    };
+    options.signal?.addEventListener('abort', abort);
+    void this.started.catch(() => {}).then(() => options.signal?.removeEventListener('abort', abort));
     host.compileCore().then(
       (module) => {
         if (this.over) return;
@@ -251,6 +273,29 @@ export class Machine {
 
   get state(): MachineState {
     return this.current;
+  }
+
+  private knowFiles(files: NamedFile[]): void {
+    this.files = files;
+    this.noted = noteFiles(files, this.host.files);
+  }
+
+  /**
+   * After the machine's end: the same machine switched on again, with the same processors, memory, command line and kernel,
+   * and with its disks as the guest left them. Whoever shows a machine calls this when it has ended by 'reboot'. Rejects as
+   * boot does, and with 'cannot-reboot' where that is not all known: a restored machine whose kernel no address leads to,
+   * or disks that are gone because the machine was terminated.
+   */
+  async reboot(options: CommonOptions = {}): Promise<Machine> {
+    checkRebootOptions(options);
+    if (!this.over) throw cannotReboot('it has not ended');
+    const disks = this.disks ?? [];
+    if (disks.length < (this.configuration.disks?.length ?? 0)) throw cannotReboot('its disks are gone');
+    const files = this.files ?? findNotedFiles(this.noted, this.host.files);
+    return Machine.bootPlan({
+      configuration: { ...this.configuration, ...compilerConfiguration(options.compiler) },
+      files: [...files, ...disks.map((blob) => ({ kind: 'disk', source: { blob } } as const))],
+    }, options, this.host);
   }
 
   /** Resolves with the first match in what the console printed since the last match. */
@@ -348,7 +393,7 @@ export class Machine {
   /** Resolves when the memory of the machine, which stands still, is copied; `blob`, when it is packed too. */
   private async beginSaving({ increment = false, order, chunkPages }: SnapshotOptions): Promise<{ blob: Promise<Blob | undefined> }> {
     const save: SaveOptions = {
-      notes: writeNotes(this.tail.bytes()), increment,
+      notes: addNotedFiles(writeNotes(this.tail.bytes()), this.noted), increment,
       ...(order === undefined ? {} : { order }), ...(chunkPages === undefined ? {} : { chunkPages }),
     };
     let number = 0;
@@ -509,6 +554,7 @@ export class Machine {
         this.options.onLog?.(message.level, message.text);
         break;
       case 'ended':
+        this.disks = message.disks;
         this.finish({ reason: kReasons[message.power] ?? 'crashed', code: message.exitCode });
         break;
       case 'error':
@@ -521,6 +567,7 @@ export class Machine {
     const { memory, shared, ram, hartStacks, clockStack, compilerStack, pagerStack, notes } = message;
     const module = this.module;
     if (module === null) return;
+    this.noted ??= readNotedFiles(notes);
     const printed = readNotes(notes);
     if (printed.length > 0) {
       this.tail.append(printed);
@@ -738,9 +785,23 @@ function startWorkers(host: MachineHost, harts: number): Workers {
   };
 }
 
+const unwanted = (): MachineError => new MachineError('ended', 'Nobody wants the machine any more.');
+
+function mustBeWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw unwanted();
+}
+
+/** Those of the machine of boot()'s defaults. */
+function defaultFiles({ kernel, initrd }: DefaultFiles): NamedFile[] {
+  return [
+    ...(kernel === null ? [] : [{ kind: 'kernel', source: kernel } as const]),
+    ...(initrd === null ? [] : [{ kind: 'initrd', source: initrd } as const]),
+  ];
+}
+
 /** The heads of snapshots, by a pager that keeps the rest for itself. */
 function openHeads(
-  pager: WorkerHandle<ToPager, FromPager>, sources: FileSource[],
+  pager: WorkerHandle<ToPager, FromPager>, sources: FileSource[], signal: AbortSignal | undefined,
 ): Promise<Extract<FromPager, { type: 'heads' }>> {
   return new Promise((resolve, reject) => {
     pager.onMessage = (message) => {
@@ -748,6 +809,7 @@ function openHeads(
       if (message.type === 'error') reject(MachineError.from(message.error));
     };
     pager.onError = (message) => reject(new MachineError('worker-crashed', `The pager failed: ${message}.`));
+    signal?.addEventListener('abort', () => reject(unwanted()), { once: true });
     pager.post({ type: 'open', sources });
   });
 }

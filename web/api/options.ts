@@ -38,6 +38,8 @@ export interface CommonOptions {
    * given back at the end.
    */
   keepMemory?: boolean;
+  /** Aborting it ends a start that is under way, which then rejects with 'ended'. A machine that runs does not mind. */
+  signal?: AbortSignal;
   onProgress?: (progress: BootProgress) => void;
   /** Messages of the core about itself; level 0 is an error, 3 chatter. */
   onLog?: (level: number, text: string) => void;
@@ -181,10 +183,11 @@ function callback(option: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') throw wrong(option, value, 'a function');
 }
 
-const kCommon = ['compiler', 'clock', 'size', 'keepMemory', 'onProgress', 'onLog', 'onError'] as const satisfies (keyof CommonOptions)[];
+const kCommon = ['compiler', 'clock', 'size', 'keepMemory', 'signal', 'onProgress', 'onLog', 'onError'] as const satisfies (keyof CommonOptions)[];
 const kKnown: ReadonlySet<string> = new Set<keyof BootOptions>([
   'harts', 'memory', 'append', 'kernel', 'initrd', 'firmware', 'disk', 'console', 'paging', ...kCommon,
 ]);
+const kKnownForReboot: ReadonlySet<string> = new Set<keyof CommonOptions>(kCommon);
 const kKnownForRestore: ReadonlySet<string> = new Set<keyof RestoreOptions>(['lazy', ...kCommon]);
 
 export function checkHart(hart: unknown, harts: number): void {
@@ -208,8 +211,14 @@ function checkCommon(of: string, options: CommonOptions, known: ReadonlySet<stri
   const { keepMemory, compiler = kDefaults.compiler }: { keepMemory?: unknown; compiler?: unknown } = options;
   if (keepMemory !== undefined && typeof keepMemory !== 'boolean') throw wrong('keepMemory', keepMemory, 'true or false');
   if (typeof compiler !== 'boolean' && compiler !== 'early') throw wrong('compiler', compiler, "true, false or 'early'");
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) throw wrong('signal', options.signal, 'an AbortSignal');
   if (options.clock !== undefined) choice('clock', options.clock, ['follow', 'stop']);
   if (options.size !== undefined) checkConsoleSize(options.size?.columns, options.size?.rows);
+}
+
+/** Throws MachineError 'bad-option'. */
+export function checkRebootOptions(options: CommonOptions): void {
+  checkCommon('The argument of machine.reboot', options, kKnownForReboot);
 }
 
 /** Throws MachineError 'bad-option'. */

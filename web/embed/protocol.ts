@@ -2,6 +2,8 @@
 // The messages between embed.html and the page around it, version 1; docs/embedding.md describes them for embedders.
 // Everything that arrives is checked: the sender's window and origin, then each field.
 
+import type { SnapshotInput } from '../api/options.ts';
+
 export const kProtocolVersion = 1;
 const kMaxInput = 1 << 20; // characters in one message
 const kMaxSize = 4096;
@@ -14,6 +16,10 @@ export type FromEmbed =
   | { type: 'output'; text: string }
   | { type: 'state'; state: EmbedState; code?: number }
   | { type: 'resize'; columns: number; rows: number }
+  /** Something that a person should know, and that nothing else follows from. */
+  | { type: 'notice'; message: string }
+  /** The answer to `save`. */
+  | { type: 'saved'; snapshot: Blob }
   | { type: 'error'; code: string; message: string };
 
 /** To the frame. */
@@ -24,7 +30,10 @@ export type ToEmbed =
   /** A grid of this size; null for both: as large as the frame again. */
   | { type: 'resize'; columns: number | null; rows: number | null }
   /** 'running' starts a machine that has ended anew. */
-  | { type: 'state'; state: 'running' };
+  | { type: 'state'; state: 'running' }
+  | { type: 'save' }
+  /** A machine of `saved`, or the address of one, instead of the one that runs. */
+  | { type: 'restore'; snapshot: SnapshotInput };
 
 export class ProtocolError extends Error {}
 
@@ -56,6 +65,10 @@ function isSize(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= kMaxSize;
 }
 
+function isSnapshot(value: unknown): value is SnapshotInput {
+  return value instanceof Blob || value instanceof ArrayBuffer || value instanceof Uint8Array || (typeof value === 'string' && value !== '');
+}
+
 /** What `data` says to the frame; null: it is not for us at all. Throws ProtocolError when it is, and wrong. */
 export function readMessage(data: unknown): ToEmbed | null {
   if (typeof data !== 'object' || data === null || !('hartwood' in data)) return null;
@@ -66,7 +79,15 @@ export function readMessage(data: unknown): ToEmbed | null {
   const { type } = message;
   switch (type) {
     case 'ready':
+    case 'save':
       return { type };
+    case 'restore': {
+      const { snapshot } = message;
+      if (!isSnapshot(snapshot)) {
+        throw new ProtocolError('restore: "snapshot" must be a Blob, an ArrayBuffer, a Uint8Array or an address');
+      }
+      return { type, snapshot };
+    }
     case 'input': {
       const { text } = message;
       if (typeof text !== 'string' || text.length > kMaxInput) {

@@ -12,7 +12,7 @@ const kNames: Record<BootProgress['kind'], string> = {
   snapshot: 'saved machine',
 };
 
-export const formatBytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+export const formatBytes = (bytes: number): string => bytes < 1e5 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
 export class BootView {
   private readonly files = new Map<BootProgress['kind'], BootProgress>();

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // index.html: one machine and its terminal. The machine starts first, then everything else.
-import { Machine as Machines, MachineError, type BootOptions, type CommonOptions, type Machine } from '../api/index.ts';
+import { Machine as Machines, MachineError, type BootOptions, type BootProgress, type CommonOptions, type Machine } from '../api/index.ts';
 import { describeExit, explain } from '../shared/explain.ts';
 import { element, showText } from '../shared/elements.ts';
+import { replaceMachine } from '../shared/replace-machine.ts';
 import { StorageError } from '../shared/saved-machines.ts';
+import { savedSource } from '../shared/saved-source.ts';
 import { startMachine } from '../shared/start-machine.ts';
 import type { TerminalView } from '../shared/terminal-view.ts';
 import { Theme, recall, remember } from '../shared/theme.ts';
-import { readSettings, SettingsError, type Settings } from '../shared/url-settings.ts';
+import { describeIgnored, readSettings, SettingsError, type Settings } from '../shared/url-settings.ts';
 import { BootView } from './boot-view.ts';
 import { connectKeyBar } from './key-bar.ts';
 import { MachinesPanel } from './machines-panel.ts';
 import { SettingsPanel } from './settings-panel.ts';
-import { StatusLine } from './status-line.ts';
+import { formatMemory, StatusLine, type ShownState } from './status-line.ts';
 
 const kScreenReaderKey = 'hartwood.screenreader';
 const kThemeNames = { auto: 'Auto', light: 'Light', dark: 'Dark' } as const;
@@ -24,18 +26,21 @@ class Page {
   private readonly cold: boolean;
   private readonly machines: MachinesPanel;
   machine: Machine | null = null;
-  /** The one that made room for another. */
-  private replaced: Machine | null = null;
+  /** Ends a start that is under way. */
+  private starting: AbortController | null = null;
+  /** What the button does that starts a machine which has ended. */
+  private startAgain = (): Promise<void> => this.start('Starting', this.bootOptions ?? {}, this.cold);
   private view: TerminalView | null = null;
 
   constructor(settings: Settings | null) {
     this.bootOptions = settings?.boot ?? null;
     this.cold = settings?.cold ?? false;
     this.machines = new MachinesPanel({
+      running: () => this.machine !== null,
       snapshot: () => this.machine?.snapshot() ?? null,
-      open: (blob, name) => void this.replace(blob, name),
+      replace: (blob, options) => this.replace(blob, options),
     });
-    const started = this.startFirst(settings?.restore ?? null);
+    const started = this.startFirst(settings);
     const theme = new Theme(settings?.theme ?? null, (dark) => {
       this.view?.setDark(dark);
       this.nameTheme(theme);
@@ -51,53 +56,88 @@ class Page {
   }
 
   /** The machine that the address asks for. */
-  private async startFirst(restore: string | null): Promise<void> {
-    if (this.bootOptions === null) return;
+  private async startFirst(settings: Settings | null): Promise<void> {
+    if (settings === null) return;
+    const { boot, cold, restore } = settings;
     if (restore === null) {
-      await this.start('Starting', this.bootOptions, this.cold);
+      await this.start('Starting', boot, cold);
       return;
     }
-    await this.run('Restoring', this.bootOptions, async (options) => {
-      const source = /^(https?:|\.{0,2}\/)/.test(restore) ? restore : await this.machines.load(restore);
-      return Machines.restore(source, options);
-    });
+    await this.run('Restoring', async (options) => Machines.restore(await savedSource(restore), options), true);
+    const ignored = describeIgnored(settings);
+    if (ignored === null || this.machine === null) return;
+    const { harts, memory } = this.machine;
+    showText('hint-text', `${ignored} This one has ${harts} ${harts === 1 ? 'processor' : 'processors'} and ${formatMemory(memory)}.`);
+    element('hint').hidden = false;
   }
 
-  /** The machine that runs makes room for a saved one. */
-  private async replace(saved: Blob, name: string): Promise<void> {
-    const question = `Open “${name}”? The machine that runs now is turned off; save it first if you need it.`;
-    if (this.machine !== null && !window.confirm(question)) return;
-    this.replaced = this.machine;
-    this.machine?.terminate();
-    await this.machine?.exited;
+  /** A saved machine takes the place of the one that runs, which goes on if this rejects. */
+  private async replace(saved: Blob, options: { onProgress: (progress: BootProgress) => void; signal: AbortSignal }): Promise<void> {
+    const old = this.machine;
+    const state = element('state').dataset['state'] as ShownState;
+    if (old !== null) this.status.setState('paused');
+    let machine: Machine;
+    try {
+      machine = await replaceMachine(old, saved, { ...this.common(), ...options });
+    } catch (error) {
+      if (old !== null && this.machine === old) this.status.setState(state);
+      throw error;
+    }
+    this.starting?.abort();
+    const replaced = this.machine; // perhaps one that has started meanwhile
+    this.machine = machine;
+    replaced?.terminate();
     await this.view?.write('\x1bc');
-    await this.run('Restoring', this.bootOptions ?? {}, (options) => Machines.restore(saved, options));
+    this.show(machine, true);
   }
 
   private start(title: string, options: BootOptions, cold: boolean): Promise<void> {
-    return this.run(title, options, (common) => startMachine({ ...options, ...common }, cold));
+    return this.run(title, (common) => startMachine({ ...options, ...common }, cold), false);
   }
 
-  /** Starts a machine, whose console is then carried until it ends; resolves when it runs, or failed to. */
-  private async run(title: string, options: BootOptions, start: (common: CommonOptions) => Promise<Machine>): Promise<void> {
+  /** What all machines of this page have in common. */
+  private common(): CommonOptions {
+    const compiler = this.bootOptions?.compiler;
+    return {
+      ...(compiler === undefined ? {} : { compiler }),
+      ...(this.view === null ? {} : { size: { columns: this.view.columns, rows: this.view.rows } }),
+      onLog: (level, text) => (level === 0 ? console.error : console.debug)(`hartwood: ${text}`),
+    };
+  }
+
+  /**
+   * Starts a machine, whose console is then carried until it ends; resolves when it runs, or failed to. `itself`: it was not
+   * made by what the address says, so only it knows how to start it again.
+   */
+  private async run(title: string, start: (common: CommonOptions) => Promise<Machine>, itself: boolean): Promise<void> {
     element('failure').hidden = true;
     element('notice').hidden = true;
     this.boot.show(title);
     this.status.setState('loading');
+    const starting = new AbortController();
+    this.starting = starting;
     let machine: Machine;
     try {
       machine = await start({
-        ...(options.compiler === undefined ? {} : { compiler: options.compiler }),
-        ...(this.view === null ? {} : { size: { columns: this.view.columns, rows: this.view.rows } }),
-        onProgress: (progress) => this.boot.progress(progress),
-        onLog: (level, text) => (level === 0 ? console.error : console.debug)(`hartwood: ${text}`),
+        ...this.common(), signal: starting.signal, onProgress: (progress) => this.boot.progress(progress),
       });
     } catch (error) {
-      this.showFailure(error);
+      if (!starting.signal.aborted) this.showFailure(error);
       return;
     }
+    if (starting.signal.aborted) { // when it had just begun to run
+      machine.terminate();
+      return;
+    }
+    this.starting = null;
     this.machine = machine;
+    this.show(machine, itself);
+  }
+
+  /** Whatever was shown: this machine is. */
+  private show(machine: Machine, itself: boolean): void {
     machine.onerror = (error) => this.showFailure(error);
+    for (const id of ['failure', 'notice', 'hint']) element(id).hidden = true;
     this.boot.hide();
     this.status.setState('running');
     this.showPaused(false);
@@ -105,19 +145,21 @@ class Page {
     this.status.show(machine);
     this.announce('The machine runs.');
     if (this.view !== null) this.connect(machine, this.view);
-    void this.watch(machine, options);
+    void this.watch(machine, itself);
   }
 
-  private async watch(machine: Machine, options: BootOptions): Promise<void> {
+  private async watch(machine: Machine, itself: boolean): Promise<void> {
     const exit = await machine.exited;
+    if (this.machine !== machine) return; // another has taken its place
     this.status.show(null);
     element('pause').hidden = true;
-    if (this.machine === machine) this.machine = null;
-    if (this.replaced === machine) return;
+    this.machine = null;
+    const again = (title: string): Promise<void> => this.run(title, (common) => machine.reboot(common), itself);
     if (exit.reason === 'reboot') {
       await this.view?.write('\r\n');
-      void this.start('Restarting', options, true);
+      void again('Restarting');
     } else if (exit.reason !== 'failed') {
+      this.startAgain = itself ? () => again('Starting') : () => this.start('Starting', this.bootOptions ?? {}, this.cold);
       this.status.setState(exit.reason === 'crashed' ? 'failed' : 'off');
       showText('notice-text', describeExit(exit));
       element('notice').hidden = false;
@@ -184,7 +226,11 @@ class Page {
       remember(kScreenReaderKey, reader.checked ? '1' : '0');
       this.view?.setScreenReader(reader.checked);
     });
-    element('restart').addEventListener('click', () => void this.start('Starting', this.bootOptions ?? {}, this.cold));
+    element('restart').addEventListener('click', () => void this.startAgain());
+    element('close-hint').addEventListener('click', () => {
+      element('hint').hidden = true;
+      this.view?.focus();
+    });
     element('failure-retry').addEventListener('click', () => location.reload());
     element('failure-defaults').addEventListener('click', () => location.assign(location.pathname));
   }
@@ -197,7 +243,7 @@ class Page {
   showFailure(error: unknown): void {
     const known = error instanceof MachineError ? error : null;
     const { title, advice } = error instanceof SettingsError ? explain('bad-option')
-      : error instanceof StorageError ? explain('bad-snapshot') : explain(known?.code ?? 'core-failed');
+      : error instanceof StorageError ? { ...explain('bad-snapshot'), advice: '' } : explain(known?.code ?? 'core-failed');
     showText('failure-title', title);
     showText('failure-text', error instanceof Error ? error.message : String(error));
     showText('failure-advice', advice);

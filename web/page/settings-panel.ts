@@ -27,6 +27,7 @@ export class SettingsPanel {
       }
       const query = new URLSearchParams(location.search);
       const compiler = query.get('compiler')?.trim() ?? '';
+      values['restore'] = ''; // these are for a new machine
       values['compiler'] = !this.compiler.checked ? 'off' : compiler === 'off' ? '' : compiler; // 'early' stays
       apply(writeSettings(query, values));
     });

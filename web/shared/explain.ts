@@ -34,6 +34,7 @@ const kExplanations: Record<ErrorCode, Explanation> = {
     title: 'The saved machine cannot be used',
     advice: 'It may be damaged, or made by a newer Hartwood. Another copy of it may work.',
   },
+  'cannot-reboot': { title: 'The machine cannot restart', advice: 'Restore it again, or start with the usual settings.' },
   'not-loaded': { title: 'Not all of the machine is here yet', advice: 'Try again in a moment.' },
   'core-failed': { title: 'The emulator has a fault', advice: 'That is a bug of Hartwood. The details help to find it.' },
   'worker-crashed': { title: 'A part of the machine crashed', advice: 'That is a bug of Hartwood. The details help to find it.' },

@@ -5,7 +5,7 @@ import { Machine, MachineError, type BootOptions, type CommonOptions } from '../
 
 /** What a machine at its prompt can still be given: all else was decided when it booted. */
 const kAnyMachine: ReadonlySet<string> = new Set<keyof CommonOptions>([
-  'compiler', 'clock', 'size', 'keepMemory', 'onProgress', 'onLog', 'onError',
+  'compiler', 'clock', 'size', 'keepMemory', 'signal', 'onProgress', 'onLog', 'onError',
 ]);
 
 /** `cold`: boots in any case. */

@@ -80,6 +80,14 @@ export function readSettings(query: URLSearchParams): Settings {
   };
 }
 
+/** What the address sets and a restored machine does not heed, because that was decided when it booted; none: null. */
+export function describeIgnored({ boot, cold, restore }: Settings): string | null {
+  if (restore === null) return null;
+  const names = [...Object.keys(boot).filter((name) => name !== 'compiler'), ...(cold ? ['boot'] : [])];
+  if (names.length === 0) return null;
+  return `The address has ${names.join(', ')}, which ${names.length === 1 ? 'does' : 'do'} not change a saved machine.`;
+}
+
 /** The query that says the same as `values`, without those that are empty. Keeps every other parameter of `before`. */
 export function writeSettings(before: URLSearchParams, values: Record<string, string>): URLSearchParams {
   const query = new URLSearchParams(before);

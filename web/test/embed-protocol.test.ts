@@ -32,6 +32,11 @@ test('messages that are right', () => {
     { type: 'resize', columns: 80, rows: 24 },
     { type: 'resize', columns: null, rows: null },
     { type: 'state', state: 'running' },
+    { type: 'save' },
+    { type: 'restore', snapshot: 'machine.hws' },
+    { type: 'restore', snapshot: new Blob(['x']) },
+    { type: 'restore', snapshot: new ArrayBuffer(1) },
+    { type: 'restore', snapshot: new Uint8Array(1) },
   ];
   for (const message of right) assert.deepEqual(readMessage({ hartwood: 1, ...message }), message);
 });
@@ -49,6 +54,9 @@ const kWrong: [object, RegExp][] = [
   [{ hartwood: 1, type: 'resize', columns: 80.5, rows: 1 }, /whole numbers/],
   [{ hartwood: 1, type: 'resize', columns: null, rows: 1 }, /both null/],
   [{ hartwood: 1, type: 'state', state: 'poweroff' }, /only state/],
+  [{ hartwood: 1, type: 'restore' }, /"snapshot" must be a Blob/],
+  [{ hartwood: 1, type: 'restore', snapshot: '' }, /"snapshot" must be a Blob/],
+  [{ hartwood: 1, type: 'restore', snapshot: [1] }, /"snapshot" must be a Blob/],
 ];
 kWrong.forEach(([data, message], index) => {
   test(`a wrong message is named (${index + 1})`, () => {

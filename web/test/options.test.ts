@@ -88,6 +88,7 @@ const kWrong: [string, unknown, RegExp][] = [
   ['size null', { size: null }, /columns is undefined/],
   ['keepMemory', { keepMemory: 1 }, /keepMemory is 1; it must be true or false/],
   ['compiler', { compiler: 'off' }, /compiler is "off"; it must be true, false or 'early'/],
+  ['signal', { signal: true }, /signal is true; it must be an AbortSignal/],
   ['onProgress', { onProgress: 'yes' }, /onProgress is "yes"; it must be a function/],
 ];
 for (const [name, options, message] of kWrong) {

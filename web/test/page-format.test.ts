@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { defaultName, downloadName } from '../page/machines-panel.ts';
 import { formatMemory, formatSpeed, formatUptime } from '../page/status-line.ts';
 import { describeExit, explain } from '../shared/explain.ts';
 import { leavesTerminal } from '../shared/leave-keys.ts';
@@ -10,6 +11,12 @@ test('figures of the status line', () => {
     ['0:00', '0:59', '1:00', '59:59', '1:00:00', '10:01:01']);
   assert.deepEqual([64, 512, 1024, 2048].map(formatMemory), ['64 MiB', '512 MiB', '1 GiB', '2 GiB']);
   assert.deepEqual([0, 3.14159, 9.96, 432.7].map(formatSpeed), ['0.0', '3.1', '10.0', '433']);
+});
+
+test('names of saved machines, by local time', () => {
+  const date = new Date(2026, 10, 7, 4, 5);
+  assert.equal(defaultName(date), '2026-11-07 04.05');
+  assert.equal(downloadName(date), 'hartwood-2026-11-07-0405.hws');
 });
 
 test('every end and error has words', () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readSettings, writeSettings } from '../shared/url-settings.ts';
+import { describeIgnored, readSettings, writeSettings } from '../shared/url-settings.ts';
 
 const read = (query: string) => readSettings(new URLSearchParams(query));
 
@@ -47,6 +47,14 @@ test('what is no value of its kind is refused by name', () => {
   assert.throws(() => read('compiler=1'), /compiler=1 in the address must be on, off or early/);
   assert.throws(() => read('boot=warm'), /boot=warm in the address must be cold or instant/);
   assert.throws(() => read('screenreader=maybe'), /screenreader=maybe/);
+});
+
+test('what a restored machine does not heed is named', () => {
+  assert.equal(describeIgnored(read('harts=4')), null);
+  assert.equal(describeIgnored(read('restore=x&compiler=off&theme=dark')), null);
+  assert.equal(describeIgnored(read('restore=x&memory=1G')), 'The address has memory, which does not change a saved machine.');
+  assert.equal(describeIgnored(read('restore=x&harts=4&initrd=none&boot=cold')),
+    'The address has harts, initrd, boot, which do not change a saved machine.');
 });
 
 test('writing keeps other parameters and drops empty ones', () => {
