@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a snapshot's head to the plan of the machine that goes on with it.
+import { kMaxHarts } from '../../build/generated/layout.ts';
 import type { FileSource, FromPager, MachineConfiguration } from '../../workers/protocol.ts';
 import { MachineError } from './errors.ts';
 import {
-  checkRestoreOptions, compilerConfiguration, fileSource, type BootPlan, type RestoreOptions, type SnapshotInput,
+  checkRestoreOptions, compilerConfiguration, fileSource, kMemorySizes, type BootPlan, type RestoreOptions, type SnapshotInput,
 } from './options.ts';
+
+const kMostMemory = Math.max(...kMemorySizes); // MiB
 
 /** Throws MachineError 'bad-option'. */
 export function snapshotSources(
@@ -16,13 +19,19 @@ export function snapshotSources(
   return list.map((each) => fileSource('The snapshot', each, base));
 }
 
-/** Throws MachineError 'bad-snapshot'. */
+/** Throws MachineError: 'bad-snapshot', and 'out-of-memory' for a machine of the command line's that is too large for a page. */
 export function planRestore(
   { heads, configuration, diskBytes }: Extract<FromPager, { type: 'heads' }>, options: RestoreOptions,
 ): BootPlan {
   const saved = configuration as Partial<MachineConfiguration> | null;
-  if (!Number.isInteger(saved?.harts) || !Number.isInteger(saved?.memory)) {
+  const { harts, memory } = saved ?? {};
+  const whole = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 1;
+  // Workers are started, and the memory is made, before the core has looked at any of this.
+  if (!whole(harts) || harts > kMaxHarts || !whole(memory)) {
     throw new MachineError('bad-snapshot', 'The snapshot is damaged: its configuration makes no sense.');
+  }
+  if (memory > kMostMemory) {
+    throw new MachineError('out-of-memory', `The snapshot's machine has ${memory} MiB of memory; here it can be at most ${kMostMemory}.`);
   }
   const lazy = (options.lazy ?? true) && heads.length === 1 && diskBytes === 0;
   return {
