@@ -2,6 +2,7 @@
 // Machines that are kept in the browser's own storage (OPFS): one file for each, named after it. A file is written under
 // another name and renamed when it is whole, so what is listed is whole; what an interrupted run left is cleared away.
 import { kSnapshotConfigBytesAt, kSnapshotPrefixBytes } from '../../build/generated/layout.ts';
+import { judgeRoom } from './storage-room.ts';
 
 export interface SavedMachine {
   name: string;
@@ -83,7 +84,7 @@ export class SavedMachines {
       await handle.move(fileName(name));
     } catch (error) {
       await this.folder.removeEntry(partial).catch(() => {});
-      throw explainStorage(error);
+      throw explainStorage(await judgeRoom(error, machine.size));
     }
   }
 
@@ -131,7 +132,7 @@ function checkName(name: string): void {
 function explainStorage(error: unknown): Error {
   if (error instanceof StorageError) return error;
   if (error instanceof DOMException && error.name === 'QuotaExceededError') {
-    return new StorageError('The browser has no room for this machine. Delete saved machines, or save it to a file.', { cause: error });
+    return new StorageError('The browser has no room for this machine, or the disk is full. Delete saved machines, or save it to a file.', { cause: error });
   }
   return new StorageError(`The machine could not be saved: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
 }
