@@ -19,7 +19,7 @@ export function snapshotSources(
   return list.map((each) => fileSource('The snapshot', each, base));
 }
 
-/** Throws MachineError: 'bad-snapshot', and 'out-of-memory' for a machine of the command line's that is too large for a page. */
+/** Throws MachineError 'bad-snapshot'. */
 export function planRestore(
   { heads, configuration, diskBytes }: Extract<FromPager, { type: 'heads' }>, options: RestoreOptions,
 ): BootPlan {
@@ -27,11 +27,8 @@ export function planRestore(
   const { harts, memory } = saved ?? {};
   const whole = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 1;
   // Workers are started, and the memory is made, before the core has looked at any of this.
-  if (!whole(harts) || harts > kMaxHarts || !whole(memory)) {
+  if (!whole(harts) || harts > kMaxHarts || !whole(memory) || memory > kMostMemory) {
     throw new MachineError('bad-snapshot', 'The snapshot is damaged: its configuration makes no sense.');
-  }
-  if (memory > kMostMemory) {
-    throw new MachineError('out-of-memory', `The snapshot's machine has ${memory} MiB of memory; here it can be at most ${kMostMemory}.`);
   }
   const lazy = (options.lazy ?? true) && heads.length === 1 && diskBytes === 0;
   return {
