@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pager's worker before there is a machine: heads, and what is said where they cannot be had.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, afterEach, before, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import type { FileSource, FromPager, ToPager } from '../protocol.ts';
@@ -15,11 +16,11 @@ before(() => {
 after(() => worker.terminate());
 afterEach(() => servers.close());
 
-const ask = (message: ToPager): Promise<FromPager> => new Promise((resolve, reject) => {
-  worker.once('message', resolve);
-  worker.once('error', reject);
+async function ask(message: ToPager): Promise<FromPager> {
   worker.postMessage(message);
-});
+  const [answer] = await once(worker, 'message') as [FromPager]; // rejects if the worker fails
+  return answer;
+}
 const open = (...sources: FileSource[]): Promise<FromPager> => ask({ type: 'open', sources });
 
 async function fails(answer: Promise<FromPager>, code: string, why: RegExp): Promise<void> {
