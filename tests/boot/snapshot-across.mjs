@@ -4,7 +4,7 @@
 //
 //   node --test tests/boot/snapshot-across.mjs               needs build/native, build/wasm and build/guest (npm test)
 import assert from 'node:assert/strict';
-import { mkdtempSync, openAsBlob, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -37,7 +37,7 @@ class InNode extends Host {
     return new InNode(await node.linux({ compiler: 'early', ...options }));
   }
   static async restore(...files) {
-    return new InNode(await node.restore(await Promise.all(files.map((file) => openAsBlob(file)))));
+    return new InNode(await node.restore(files.map((file) => readFileSync(file))));
   }
   constructor(machine) {
     super();

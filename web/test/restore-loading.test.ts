@@ -101,7 +101,7 @@ test('a chunk of wrong content, and a file that is too short, end the machine wi
   }
 });
 
-test('every byte of the beginning, and every length of it: a sentence, at once', async () => {
+test('a head that is altered or cut off: a sentence, at once', async () => {
   const refused = async (file: Uint8Array, why: RegExp): Promise<void> => {
     await assert.rejects(restore(file), (error: Error & { code?: string }) => {
       assert.equal(error.code, 'bad-snapshot', error.message);
@@ -111,10 +111,8 @@ test('every byte of the beginning, and every length of it: a sentence, at once',
       return true;
     });
   };
-  for (let at = 0; at < 160; at += at < 40 ? 1 : 13) {
-    if (at >= 12 && at < 16) continue; // the head's length: below
+  for (const at of [0, 8, 12, 16, 24, 31, 40, 100, 1000]) {
     await refused(whole.map((byte, index) => (index === at ? byte ^ 0x04 : byte)), at < 8 ? /no snapshot/ : at < 12 ? /newer/ : /damaged/);
   }
-  for (const at of [12, 13, 14]) await refused(whole.map((byte, index) => (index === at ? byte ^ 0x04 : byte)), /damaged/);
-  for (const length of [0, 7, 8, 31, 32, 33, 100, 1000]) await refused(whole.slice(0, length), length < 32 ? /no snapshot/ : /cut off/);
+  for (const length of [0, 31, 32, 1000]) await refused(whole.slice(0, length), length < 32 ? /no snapshot/ : /cut off/);
 });
