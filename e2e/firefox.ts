@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page and its compiler in Firefox: a boot, commands, hot code on both harts beside the interpreter, what the engine has
-// and lacks, floating point to the last bit, programs with races, the end, a broken file, a frame. Not one of the *.test.ts
-// that the part e2e runs: `npm test -- --only firefox`.
+// and lacks, floating point to the last bit, programs with races, snapshots, the end, a broken file, a frame. Not one of the
+// *.test.ts that the part e2e runs: `npm test -- --only firefox`.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -9,14 +9,15 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Statistics } from '../web/api/index.ts';
-import { FirefoxVisit, inFirefox, openFirefox, type FirefoxSite } from './firefox-support.ts';
 import { fusedSum, multiplyAdd } from './fused.ts';
 import { compileBare, GuestPrograms, runInPage } from './guest-programs.ts';
+import { inPage, openFirefox, PuppeteerVisit, type PuppeteerSite } from './puppeteer-support.ts';
+import { restoreRounds } from './restore-rounds.ts';
 import { kSlow } from './support.ts';
 
 /** A browser for the tests of a describe(). */
-function useFirefox(preferences: Record<string, unknown> = {}): { site: FirefoxSite } {
-  const holder = {} as { site: FirefoxSite };
+function useFirefox(preferences: Record<string, unknown> = {}): { site: PuppeteerSite } {
+  const holder = {} as { site: PuppeteerSite };
   before(async () => {
     holder.site = await openFirefox(preferences);
   });
@@ -24,7 +25,7 @@ function useFirefox(preferences: Record<string, unknown> = {}): { site: FirefoxS
   return holder;
 }
 
-const statistics = (visit: FirefoxVisit): Promise<Statistics> =>
+const statistics = (visit: PuppeteerVisit): Promise<Statistics> =>
   visit.page.evaluate(() => {
     if (globalThis.hartwood.machine === null) throw new Error('there is no machine');
     return globalThis.hartwood.machine.stat();
@@ -43,12 +44,12 @@ const kRelaxed = [
   0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 8, 1, 0x60, 3, 0x7b, 0x7b, 0x7b, 1, 0x7b, 3, 2, 1, 0,
   0x0a, 0x0d, 1, 0x0b, 0, 0x20, 0, 0x20, 1, 0x20, 2, 0xfd, 0x87, 2, 0x0b,
 ];
-const knowsRelaxed = (visit: FirefoxVisit): Promise<boolean> =>
+const knowsRelaxed = (visit: PuppeteerVisit): Promise<boolean> =>
   visit.page.evaluate((bytes) => WebAssembly.validate(Uint8Array.from(bytes)), kRelaxed);
 const processorFuses = process.arch === 'arm64' || / fma /.test(readFileSync('/proc/cpuinfo', 'utf8'));
 
 /** programs/fused.c on two harts: right to the last bit. Resolves with the machine's statistics. */
-async function runFused(visit: FirefoxVisit, site: FirefoxSite, compiler: 'early' | false): Promise<Statistics> {
+async function runFused(visit: PuppeteerVisit, site: PuppeteerSite, compiler: 'early' | false): Promise<Statistics> {
   const kernel = compileBare('fused').toString('base64');
   const { exit, console: printed, statistics } = await visit.page.evaluate(runInPage, {
     base: site.url, kernel, data: null, timeout: kSlow,
@@ -66,7 +67,7 @@ const kHostHeaders = {
 };
 
 /** Puts embed.html into the page that is open, and uses its shell over the protocol. */
-async function useFrame(visit: FirefoxVisit, address: string): Promise<void> {
+async function useFrame(visit: PuppeteerVisit, address: string): Promise<void> {
   const output = await visit.page.evaluate((src, timeout) => new Promise<string>((resolve, reject) => {
     const frame = document.createElement('iframe');
     frame.allow = 'cross-origin-isolated';
@@ -98,7 +99,7 @@ describe('Firefox', () => {
   const firefox = useFirefox();
 
   test('boots with two harts, isolated, and takes commands', () =>
-    inFirefox(firefox.site, async (visit) => {
+    inPage(firefox.site, async (visit) => {
       await visit.page.goto(firefox.site.url);
       await visit.waitFor(/Linux version 6\./);
       await visit.prompt();
@@ -118,7 +119,7 @@ describe('Firefox', () => {
   test('hot code is compiled, reaches both harts, and computes what the interpreter does', async () => {
     const results: string[] = [];
     for (const compiler of ['early', 'off']) {
-      await inFirefox(firefox.site, async (visit) => {
+      await inPage(firefox.site, async (visit) => {
         await visit.page.goto(`${firefox.site.url}?compiler=${compiler}`);
         await visit.prompt();
         const before = await statistics(visit);
@@ -140,7 +141,7 @@ describe('Firefox', () => {
   });
 
   test('what the page collects takes no translated code with it', () =>
-    inFirefox(firefox.site, async (visit) => {
+    inPage(firefox.site, async (visit) => {
       await visit.page.goto(`${firefox.site.url}?compiler=early`);
       await visit.prompt();
       await visit.type(`${kLoop}\n`);
@@ -160,7 +161,7 @@ describe('Firefox', () => {
     }));
 
   test('fused multiply-adds are right to the last bit, by relaxed SIMD where engine and processor have it', () =>
-    inFirefox(firefox.site, async (visit) => {
+    inPage(firefox.site, async (visit) => {
       assert.notEqual(fusedSum(0.3, (a, b, c) => a * b + c), fusedSum(0.3, multiplyAdd), 'the program tells them apart');
       await visit.watchModules();
       await visit.page.goto(`${firefox.site.url}licences.html`); // any page of the site
@@ -173,8 +174,60 @@ describe('Firefox', () => {
       assert.equal((await runFused(visit, firefox.site, false)).compiler, null);
     }));
 
+  test('the page is at the prompt of its snapshot at once, with what the machine printed before', () =>
+    inPage(firefox.site, async (visit) => {
+      await visit.page.goto(firefox.site.url);
+      await visit.page.waitForFunction(() => globalThis.hartwood?.machine != null);
+      const { instructions, uptime } = await statistics(visit);
+      assert.ok(instructions > 50e6, `${instructions} instructions: it has not booted before`);
+      assert.ok(uptime < kSlow);
+      await visit.waitFor(/Linux version 6[^]*:~# /);
+      assert.match((await visit.run('cat /proc/uptime; echo $((6*7))')).output, /^\d+\.\d+ \d+\.\d+\n42\n$/);
+      await visit.page.evaluate(() => globalThis.hartwood.machine?.loaded);
+    }));
+
+  test('Machine.instant(), a snapshot of it, increments, and two machines of one snapshot', () =>
+    inPage(firefox.site, async (visit) => {
+      await visit.page.goto(`${firefox.site.url}licences.html`); // any page of the site
+      const { kept, drawn, increment } = await visit.page.evaluate(async (base, timeout) => {
+        const { Machine } = await import(`${base}hartwood.js`) as typeof import('../web/api/index.ts');
+        const says = async (machine: Awaited<ReturnType<typeof Machine.instant>>, command: string, pattern: RegExp): Promise<string> => {
+          machine.console.write(`${command}\n`);
+          return (await machine.waitFor(pattern, { timeout }))[1] ?? '';
+        };
+        const first = await Machine.instant();
+        await first.waitFor(/:~# /, { timeout });
+        await says(first, 'X=kept; echo file > /tmp/f; echo o$((1+1))k', /o2k/);
+        const full = await first.snapshot();
+        await says(first, 'echo more > /tmp/f; echo o$((1+1))k', /o2k/);
+        const more = await first.snapshot({ increment: true });
+        first.terminate();
+        const kept: string[] = [];
+        const drawn: string[] = [];
+        for (const source of [full, full, [full, more]]) {
+          const machine = await Machine.restore(source);
+          kept.push(await says(machine, 'echo =$X=$(cat /tmp/f)=', /\n=(kept=\w+)=/));
+          drawn.push(await says(machine, 'head -c 16 /dev/urandom | md5sum', /\n([0-9a-f]{32}) /));
+          machine.terminate();
+        }
+        return { kept, drawn, increment: more.size / full.size };
+      }, firefox.site.url, kSlow);
+      assert.deepEqual(kept, ['kept=file', 'kept=file', 'kept=more']);
+      assert.equal(new Set(drawn).size, 3);
+      assert.ok(increment < 0.5, `an increment of ${increment} of the whole`);
+    }));
+
+  for (const harts of [2, 1]) {
+    test(`two restores of a machine of ${harts} harts that compiles, forks and writes`, { timeout: 240_000 }, () =>
+      inPage(firefox.site, async (visit) => {
+        await visit.page.goto(`${firefox.site.url}licences.html`); // any page of the site
+        const log = await visit.page.evaluate(restoreRounds, { base: firefox.site.url, harts, rounds: 2, timeout: kSlow });
+        assert.equal(log.length, 3);
+      }));
+  }
+
   test('poweroff ends the machine, and a button starts it again', () =>
-    inFirefox(firefox.site, async (visit) => {
+    inPage(firefox.site, async (visit) => {
       await visit.page.goto(firefox.site.url);
       await visit.prompt();
       await visit.type('poweroff\n');
@@ -187,7 +240,7 @@ describe('Firefox', () => {
     }));
 
   test('says what is wrong: a broken kernel file', () =>
-    inFirefox(firefox.site, async (visit) => {
+    inPage(firefox.site, async (visit) => {
       await visit.page.goto(`${firefox.site.url}?kernel=licences.html`);
       assert.equal(await visit.visibleText('#failure-title'), 'The machine cannot use a file');
       assert.ok((await visit.text('#failure-text')).length > 10);
@@ -195,7 +248,7 @@ describe('Firefox', () => {
     }));
 
   test('embed.html boots in a frame of the same origin', () =>
-    inFirefox(firefox.site, async (visit) => {
+    inPage(firefox.site, async (visit) => {
       const address = `${firefox.site.url}around.html`;
       await visit.intercept(/\/around\.html$/, (request) => request.respond({ status: 200, headers: kHostHeaders, body: kHostPage }));
       await visit.page.goto(address);
@@ -203,7 +256,7 @@ describe('Firefox', () => {
     }));
 
   test('embed.html boots in a frame of another origin', () =>
-    inFirefox(firefox.site, async (visit) => {
+    inPage(firefox.site, async (visit) => {
       const host = createServer((_request, response) => response.writeHead(200, kHostHeaders).end(kHostPage));
       await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
       try {
@@ -219,9 +272,9 @@ describe('Firefox', () => {
 
   describe('multi-hart programs', () => {
     const programs = new GuestPrograms();
-    let visit: FirefoxVisit;
+    let visit: PuppeteerVisit;
     before(async () => {
-      visit = await FirefoxVisit.blank(firefox.site);
+      visit = await PuppeteerVisit.blank(firefox.site);
       await visit.page.goto(`${firefox.site.url}licences.html`); // any page of the site
     });
     after(() => programs.remove());
@@ -245,7 +298,7 @@ describe('Firefox without relaxed SIMD and branch hints', () => {
   const firefox = useFirefox({ 'javascript.options.wasm_relaxed_simd': false, 'javascript.options.wasm_branch_hinting': false });
 
   test('fused multiply-adds are right to the last bit, without relaxed SIMD', () =>
-    inFirefox(firefox.site, async (visit) => {
+    inPage(firefox.site, async (visit) => {
       await visit.watchModules();
       await visit.page.goto(`${firefox.site.url}licences.html`);
       assert.equal(await knowsRelaxed(visit), false);
@@ -256,7 +309,7 @@ describe('Firefox without relaxed SIMD and branch hints', () => {
     }));
 
   test('the page boots and compiles', () =>
-    inFirefox(firefox.site, async (visit) => {
+    inPage(firefox.site, async (visit) => {
       await visit.page.goto(`${firefox.site.url}?compiler=early`);
       await visit.prompt();
       assert.equal((await visit.run(kLoop)).output, loopResult());

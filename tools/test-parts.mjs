@@ -24,7 +24,10 @@ export const parts = [
   { name: 'front', command: 'node --test web/test/*.test.ts workers/test/*.test.ts', needs: ['modules', 'layout', 'core', 'kernel', 'initramfs', 'snapshot'] },
   { name: 'native-restore', command: 'node --test tests/boot/native-restore.mjs', needs: ['native', 'kernel', 'initramfs'] },
   { name: 'native-restore-long', command: 'RESTORES=200 node --test tests/boot/native-restore.mjs', needs: ['native', 'kernel', 'initramfs'], minutes: 60, long: true },
+  // A machine that goes from Node to the command line and back.
+  { name: 'snapshot-across', command: 'node --test tests/boot/snapshot-across.mjs', needs: ['modules', 'layout', 'core', 'native', 'kernel', 'initramfs'] },
   { name: 'e2e', command: 'node --test --test-concurrency=1 e2e/*.test.ts', needs: ['dist', 'programs'], minutes: 20 },
+  { name: 'hidden-long', command: 'HIDDEN_SECONDS=60 node --test e2e/hidden.test.ts', needs: ['dist'], minutes: 20, long: true },
   { name: 'firefox', command: 'node --test e2e/firefox.ts', needs: ['dist', 'programs'] },
   { name: 'stress', command: 'node --test e2e/stress.ts', needs: ['dist', 'stress'] },
   { name: 'stress-long', command: 'STRESS_SECONDS=600 node --test e2e/stress.ts', needs: ['dist', 'stress'], minutes: 30, long: true },

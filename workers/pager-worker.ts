@@ -5,8 +5,9 @@ import { instantiateCore } from './core.ts';
 import { MachineFailure } from './incoming-file.ts';
 import { describeError, parentPort } from './platform.ts';
 import type { ErrorReport, FromPager, ToPager } from './protocol.ts';
+import { inspectHead } from './snapshot-head.ts';
 import { SnapshotPager } from './snapshot-pager.ts';
-import { SnapshotSource, inspectHead } from './snapshot-source.ts';
+import { SnapshotSource } from './snapshot-source.ts';
 import { makeWaitForChange } from './wait.ts';
 
 const parent = parentPort<ToPager, FromPager>();

@@ -13,9 +13,6 @@
 namespace hartwood {
 namespace {
 
-// The first byte is none of ASCII or UTF-8, and a transfer that changes line ends changes this.
-constexpr u8 kMagic[8] = {0x93, 'H', 'W', 'S', 'N', '\r', '\n', 0x1a};
-constexpr size_t kChecksumAt = 16, kChecked = 20;  // the checksum is of what is behind it
 constexpr const char* kDamaged = "the snapshot is damaged: ";
 
 class Out {
@@ -87,7 +84,7 @@ u32 SnapshotChunk::pages() const {
 std::vector<u8> SnapshotHead::write() {
   HW_CHECK(disk_bytes.size() <= kSnapshotMaxDisks, "disks of a snapshot");
   Out out;
-  out.put_bytes(kMagic);
+  out.put_bytes(kSnapshotMagic);
   out.put(kSnapshotVersion);
   out.put(u32{0});  // the head's length and checksum, below
   out.put(u32{0});
@@ -117,7 +114,7 @@ std::vector<u8> SnapshotHead::write() {
   HW_CHECK(out.bytes.size() <= kSnapshotMaxHeadBytes, "head of a snapshot");
   const u32 size = static_cast<u32>(out.bytes.size());
   store_le(out.bytes.data() + kSnapshotHeadBytesAt, size);
-  store_le(out.bytes.data() + kChecksumAt, crc32(std::span(out.bytes).subspan(kChecked)));
+  store_le(out.bytes.data() + kSnapshotChecksumAt, crc32(std::span(out.bytes).subspan(kSnapshotChecked)));
   file_bytes = size;
   for (SnapshotChunk& chunk : chunks) {
     chunk.offset = file_bytes;
@@ -127,9 +124,10 @@ std::vector<u8> SnapshotHead::write() {
 }
 
 Result<size_t> snapshot_head_bytes(std::span<const u8> prefix) {
-  if (prefix.size() < kSnapshotPrefixBytes || std::memcmp(prefix.data(), kMagic, sizeof kMagic) != 0)
+  if (prefix.size() < kSnapshotPrefixBytes ||
+      std::memcmp(prefix.data(), kSnapshotMagic.data(), sizeof kSnapshotMagic) != 0)
     return Error{"this is no snapshot of a machine"};
-  In in(prefix.subspan(sizeof kMagic));
+  In in(prefix.subspan(kSnapshotVersionAt));
   const u32 version = in.get<u32>(), size = in.get<u32>();
   if (version > kSnapshotVersion)
     return errorf("the snapshot has format %u, and this Hartwood reads up to %u; use a newer one", version,
@@ -144,7 +142,7 @@ Result<SnapshotHead> SnapshotHead::parse(std::span<const u8> bytes) {
   if (!size) return size.error();
   if (bytes.size() < *size) return errorf("%sit is cut off", kDamaged);
   bytes = bytes.first(*size);
-  if (load_le<u32>(bytes.data() + kChecksumAt) != crc32(bytes.subspan(kChecked)))
+  if (load_le<u32>(bytes.data() + kSnapshotChecksumAt) != crc32(bytes.subspan(kSnapshotChecked)))
     return errorf("%sthe checksum of its head is wrong", kDamaged);
   const auto impossible = [] { return errorf("%sits head contradicts itself", kDamaged); };
   In in(bytes.subspan(kSnapshotPrefixBytes));

@@ -18,9 +18,14 @@
 namespace hartwood {
 
 inline constexpr u32 kSnapshotVersion = 1;
+// The first byte is none of ASCII or UTF-8, and a transfer that changes line ends changes this.
+inline constexpr std::array<u8, 8> kSnapshotMagic = {0x93, 'H', 'W', 'S', 'N', '\r', '\n', 0x1a};
 // The head's beginning, by which an embedder makes room: offsets of its numbers, and its length. The configuration's
 // text follows it at once.
-inline constexpr size_t kSnapshotHeadBytesAt = 12;    // u32: of the whole head
+inline constexpr size_t kSnapshotVersionAt = 8;     // u32
+inline constexpr size_t kSnapshotHeadBytesAt = 12;  // u32: of the whole head
+inline constexpr size_t kSnapshotChecksumAt = 16;   // u32: CRC-32 of the head from kSnapshotChecked on
+inline constexpr size_t kSnapshotChecked = 20;
 inline constexpr size_t kSnapshotConfigBytesAt = 20;  // u32
 inline constexpr size_t kSnapshotDiskBytesAt = 24;    // u64: of all disks together
 inline constexpr size_t kSnapshotPrefixBytes = 32;

@@ -23,10 +23,18 @@ void print(const char* name, unsigned long long value) {
   std::printf("export const %s = %llu;\n", name, value);
 }
 
+template <class Bytes>
+void print_bytes(const char* name, const Bytes& bytes) {
+  std::printf("export const %s: readonly number[] = [", name);
+  for (size_t i = 0; i < bytes.size(); i++) std::printf(i == 0 ? "%u" : ", %u", bytes[i]);
+  std::puts("];");
+}
+
 }  // namespace
 
 #define OFFSET(structure, member) print(#structure "_" #member, offsetof(hartwood::structure, member))
 #define SIZE(structure) print("sizeof_" #structure, sizeof(hartwood::structure))
+#define BYTES(name) print_bytes(#name, hartwood::name)
 #define CONSTANT(name) print(#name, static_cast<unsigned long long>(hartwood::name))
 
 int main() {
@@ -38,7 +46,12 @@ int main() {
   CONSTANT(kRamBase);
 
   std::puts("\n// Snapshots");
+  BYTES(kSnapshotMagic);
+  CONSTANT(kSnapshotVersion);
+  CONSTANT(kSnapshotVersionAt);
   CONSTANT(kSnapshotHeadBytesAt);
+  CONSTANT(kSnapshotChecksumAt);
+  CONSTANT(kSnapshotChecked);
   CONSTANT(kSnapshotConfigBytesAt);
   CONSTANT(kSnapshotDiskBytesAt);
   CONSTANT(kSnapshotPrefixBytes);

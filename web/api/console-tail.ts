@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a console printed last, kept with a snapshot so that the terminal of a restored machine does not begin empty.
+import { withoutQuestions } from './terminal-questions.ts';
 
 const kKept = 64 * 1024; // bytes
 
@@ -31,18 +32,12 @@ export function writeNotes(tail: Uint8Array): string {
   return JSON.stringify({ console: btoa(binary) });
 }
 
-/**
- * What a terminal would answer: where the cursor is, what it is, what its colours are. The program that asked has had its
- * answer; a second one would be typed at whatever runs now.
- */
-const kQuestions = /\x1b\[[?>=]?[0-9;]*[nc]|\x1b\[>[0-9;]*q|\x1b\[\??[0-9;]*\$p|\x1b\][0-9;]*\?(?:\x07|\x1b\\)|\x1bZ|\x05/g;
-
-/** The console's last bytes; none where the notes have none, as those of snapshots from the command line. */
+/** The console's last bytes, without what a terminal would answer; none where the notes have none, as those of snapshots from the command line. */
 export function readNotes(notes: string): Uint8Array {
   try {
     const { console: text } = JSON.parse(notes === '' ? '{}' : notes) as { console?: unknown };
     if (typeof text !== 'string') return new Uint8Array();
-    return Uint8Array.from(atob(text).replace(kQuestions, ''), (character) => character.charCodeAt(0));
+    return withoutQuestions(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)));
   } catch {
     return new Uint8Array();
   }

@@ -3,6 +3,7 @@
 // another name and moved when it is whole, over one of the same name: what is listed is whole, and what is to be replaced
 // stays until then. What an interrupted run left is cleared away. Where a browser moves no files they are copied.
 import { kSnapshotConfigBytesAt, kSnapshotPrefixBytes } from '../../build/generated/layout.ts';
+import { judgeRoom } from './storage-room.ts';
 
 export interface SavedMachine {
   /** What a person calls it; the file's own name where that says nothing. */
@@ -98,7 +99,7 @@ export class SavedMachines {
     } catch (error) {
       await this.folder.removeEntry(partial).catch(() => {});
       if (options.signal?.aborted === true) throw options.signal.reason;
-      throw explainStorage(error);
+      throw explainStorage(await judgeRoom(error, machine.size));
     }
   }
 
@@ -267,7 +268,7 @@ const messageOf = (error: unknown): string => error instanceof Error ? error.mes
 function explainStorage(error: unknown): Error {
   if (error instanceof StorageError) return error;
   if (error instanceof Error && error.name === 'QuotaExceededError') {
-    return new StorageError('The browser has no room for this machine. Delete saved machines, or save it to a file.', { cause: error });
+    return new StorageError('The browser has no room for this machine, or the disk is full. Delete saved machines, or save it to a file.', { cause: error });
   }
   return new StorageError(`The machine could not be saved: ${messageOf(error)}`, { cause: error });
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Debian's Firefox for the tests of firefox.ts, driven by puppeteer-core over WebDriver BiDi: Playwright needs a Firefox of its
-// own. HARTWOOD_DIST names another folder than dist/, HARTWOOD_FIREFOX another browser.
+// A page with a machine whose shell tests use, driven by puppeteer-core: in Debian's Firefox over WebDriver BiDi, because
+// Playwright needs a Firefox of its own, and in Chromium where a page has to be hidden, because Playwright shows them all.
+// HARTWOOD_DIST names another folder than dist/, HARTWOOD_FIREFOX and HARTWOOD_CHROMIUM other browsers.
 import assert from 'node:assert/strict';
 import puppeteer, { type Browser, type BrowserContext, type Frame, type HTTPRequest, type Page } from 'puppeteer-core';
 import { serve } from '../tools/serve.mjs';
 import { kBase, kPrompt, kSlow } from './support.ts';
 
-export interface FirefoxSite {
+export interface PuppeteerSite {
   browser: Browser;
   /** The address of dist/, with a slash at its end. */
   url: string;
@@ -14,13 +15,22 @@ export interface FirefoxSite {
 }
 
 /** `preferences`: of about:config. */
-export async function openFirefox(preferences: Record<string, unknown> = {}): Promise<FirefoxSite> {
+export const openFirefox = (preferences: Record<string, unknown> = {}): Promise<PuppeteerSite> => open(() => puppeteer.launch({
+  browser: 'firefox', executablePath: process.env['HARTWOOD_FIREFOX'] ?? '/usr/bin/firefox-esr', headless: true,
+  protocol: 'webDriverBiDi', protocolTimeout: 2 * kSlow, extraPrefsFirefox: preferences,
+}));
+
+/** A Chromium that spares itself the work for pages that nobody sees, as it does for people. */
+export const openSparingChromium = (): Promise<PuppeteerSite> => open(() => puppeteer.launch({
+  executablePath: process.env['HARTWOOD_CHROMIUM'] ?? '/usr/bin/chromium', headless: true, protocolTimeout: 2 * kSlow,
+  args: ['--no-sandbox', '--disable-gpu'],
+  ignoreDefaultArgs: ['--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding'],
+}));
+
+async function open(launch: () => Promise<Browser>): Promise<PuppeteerSite> {
   const server = await serve({ port: 0, base: kBase, ...(process.env['HARTWOOD_DIST'] ? { root: process.env['HARTWOOD_DIST'] } : {}) });
   try {
-    const browser = await puppeteer.launch({
-      browser: 'firefox', executablePath: process.env['HARTWOOD_FIREFOX'] ?? '/usr/bin/firefox-esr', headless: true,
-      protocol: 'webDriverBiDi', protocolTimeout: 2 * kSlow, extraPrefsFirefox: preferences,
-    });
+    const browser = await launch();
     return {
       browser, url: server.url,
       close: async () => {
@@ -58,7 +68,7 @@ const kWatchModules = `{
 `;
 
 /** A page with its own cookies and storage. Uncaught errors, and what violates the content security policy, fail at close(). */
-export class FirefoxVisit {
+export class PuppeteerVisit {
   readonly page: Page;
   private readonly context: BrowserContext;
   private readonly problems: string[] = [];
@@ -72,12 +82,12 @@ export class FirefoxVisit {
     });
   }
 
-  static async blank(site: FirefoxSite): Promise<FirefoxVisit> {
+  static async blank(site: PuppeteerSite): Promise<PuppeteerVisit> {
     const context = await site.browser.createBrowserContext();
     const page = await context.newPage();
     page.setDefaultTimeout(kSlow);
     await page.setViewport({ width: 1280, height: 800 });
-    return new FirefoxVisit(context, page);
+    return new PuppeteerVisit(context, page);
   }
 
   async end(): Promise<void> {
@@ -166,8 +176,8 @@ export class FirefoxVisit {
 }
 
 /** Opens a visit, passes it to `body`, and closes it whatever happens. */
-export async function inFirefox(site: FirefoxSite, body: (visit: FirefoxVisit) => Promise<void>): Promise<void> {
-  const visit = await FirefoxVisit.blank(site);
+export async function inPage(site: PuppeteerSite, body: (visit: PuppeteerVisit) => Promise<void>): Promise<void> {
+  const visit = await PuppeteerVisit.blank(site);
   let failed = true;
   try {
     await body(visit);
