@@ -43,6 +43,8 @@ test('our own bugs, and messages of ours, are never a full disk', async () => {
   }
 });
 
+const noWriter = (): never => assert.fail('its file handles can write');
+
 /** A folder whose files fail at one step. */
 function failingFolder(step: 'create' | 'write' | 'close', error: Error): { folder: Folder; removed: string[] } {
   const removed: string[] = [];
@@ -53,7 +55,7 @@ function failingFolder(step: 'create' | 'write' | 'close', error: Error): { fold
     getFile: async () => new File([], 'none'),
     createWritable: async () => {
       at('create');
-      return { write: async () => at('write'), close: async () => at('close') };
+      return { write: async () => at('write'), close: async () => at('close'), abort: async () => {} };
     },
     move: async () => {},
   };
@@ -69,7 +71,7 @@ test('saving says so, at whatever step it fails, and leaves nothing behind', asy
   for (const step of ['create', 'write', 'close'] as const) {
     for (const name of ['QuotaExceededError', 'NotReadableError', 'UnknownError']) {
       const { folder, removed } = failingFolder(step, named(name));
-      await assert.rejects(new SavedMachines(folder).save('one', new Blob(['machine'])), (error: unknown) => {
+      await assert.rejects(new SavedMachines(folder, noWriter).save('one', new Blob(['machine'])), (error: unknown) => {
         assert.ok(error instanceof StorageError);
         assert.match(error.message, /no room for this machine/, `${name} at ${step}`);
         return true;
@@ -78,5 +80,5 @@ test('saving says so, at whatever step it fails, and leaves nothing behind', asy
     }
   }
   const { folder } = failingFolder('write', named('NoModificationAllowedError'));
-  await assert.rejects(new SavedMachines(folder).save('one', new Blob(['machine'])), /could not be saved: The operation failed/);
+  await assert.rejects(new SavedMachines(folder, noWriter).save('one', new Blob(['machine'])), /could not be saved: The operation failed/);
 });
