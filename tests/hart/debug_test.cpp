@@ -320,7 +320,7 @@ std::vector<Expected> oracle(const std::vector<SeenAccess>& accesses, const std:
 
 TEST(Watchpoints, MeetWhatTheOracleSaysByteByByte) {
   u64 stops = 0;
-  for (u64 seed = 1; seed <= 30; seed++) {
+  for (u64 seed = 1; seed <= 60; seed++) {
     Random random(seed);
     const std::vector<u32> words = random_program(random);
     AccessTracer tracer;
@@ -331,8 +331,8 @@ TEST(Watchpoints, MeetWhatTheOracleSaysByteByByte) {
     std::vector<Watchpoint> points;
     for (u32 id = 1 + random.below(4); id > 0; id--) {
       const bool reads = random.one_in(2);
-      Watchpoint point = watch(id, kData + random.below(static_cast<u32>(kDataBytes) - 300),
-                               1 + random.below(random.one_in(2) ? 8 : 300), reads, !reads || random.one_in(2));
+      Watchpoint point = watch(id, kData + random.below(static_cast<u32>(kDataBytes) - 1500),
+                               1 + random.below(random.one_in(2) ? 8 : 1500), reads, !reads || random.one_in(2));
       point.physical = random.one_in(3);
       points.push_back(point);
     }

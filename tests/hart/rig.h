@@ -183,7 +183,7 @@ class Rig {
   template <class T>
   T peek(u64 pa) {
     T value{};
-    EXPECT_TRUE(memory_->load(Pa(pa), value)) << std::hex << pa;
+    EXPECT_TRUE(memory_->fetch(Pa(pa), value)) << std::hex << pa;
     return value;
   }
   template <class T>
