@@ -28,7 +28,7 @@ export interface CoreExports {
 
   hw_stop_clock(): void;
   hw_resume_clock(): void;
-  hw_freeze(): void;
+  hw_freeze(sinceMs: number): void;
   hw_thaw(follow: number): void;
   hw_tell_agent_time(follow: number): void;
   hw_agent_send(line: number, length: number): number;

@@ -239,7 +239,7 @@ export class IoMachine {
     if (core === null) return;
     switch (question.type) {
       case 'freeze':
-        core.exports.hw_freeze();
+        core.exports.hw_freeze(question.since ?? Infinity);
         this.frozen = true;
         this.input.hold();
         this.flushAll();

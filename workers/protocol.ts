@@ -77,7 +77,8 @@ export type ToIo =
   /** The clock is to return; the harts have their stop bits. */
   | { type: 'pause' }
   /** Questions, each answered by `answer` with its number. All output from before a freeze is posted before its answer. */
-  | { type: 'freeze'; id: number }
+  /** `since`: milliseconds since the epoch of `load` when the browser stopped all workers, if it did. */
+  | { type: 'freeze'; id: number; since?: number }
   | { type: 'thaw'; id: number; follow: boolean }
   | ({ type: 'save'; id: number } & SaveOptions)
   /** A line for the guest's agent; one that it does not take is lost. */

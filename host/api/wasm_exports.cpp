@@ -6,6 +6,7 @@
 // Who calls what: hw_hart_run, hw_module_installed and hw_module_dropped a hart's worker; hw_clock_run the clock's; the
 // rest of the compiler's block the compiler's; hw_restore_place and what chunks are the snapshot's; all else the io
 // worker.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -302,7 +303,12 @@ HW_EXPORT(hw_compiler_budget) void hw_compiler_budget(u32 bytes) { compiler_tier
 HW_EXPORT(hw_stop_clock) void hw_stop_clock() { embedding.machine->stop_clock(); }
 HW_EXPORT(hw_resume_clock) void hw_resume_clock() { embedding.machine->resume_clock(); }
 // Time stands still between these, while all harts are out of hw_hart_run and the clock out of hw_clock_run.
-HW_EXPORT(hw_freeze) void hw_freeze() { embedding.machine->freeze(); }
+// `since_ms`: since when the harts have not run, by host.now; later than now: from now on.
+HW_EXPORT(hw_freeze) void hw_freeze(double since_ms) {
+  constexpr double kLatest = 1e15, kNanosecondsPerMs = 1e6;
+  embedding.machine->freeze(since_ms < kLatest ? static_cast<u64>(std::max(since_ms, 0.0) * kNanosecondsPerMs)
+                                               : ~u64{0});
+}
 HW_EXPORT(hw_thaw) void hw_thaw(u32 follow) { embedding.machine->thaw(follow != 0); }
 // After hw_thaw; may wait for memory that the pager brings.
 HW_EXPORT(hw_tell_agent_time) void hw_tell_agent_time(u32 follow) { embedding.machine->tell_agent_time(follow != 0); }

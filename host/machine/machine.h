@@ -92,7 +92,8 @@ class Machine {
   // While all harts are out of run(): the guest's time stands still from freeze() to thaw(). With `follow` its wall
   // clock (the RTC) goes on with the host's, as a computer's does while it is suspended; else it goes on where it
   // stood. Without effect on virtual time, which stands still anyway.
-  void freeze() { own_clock_.freeze(); }
+  // `since_ns`: the platform's time from which on it has stood still, if that is earlier than now.
+  void freeze(u64 since_ns = ~u64{0}) { own_clock_.freeze(since_ns); }
   void thaw(bool follow);
   // After thaw(): with `follow` has the guest's agent set its clock. May wait for guest memory that is still on its
   // way.

@@ -35,10 +35,12 @@ u64 MachineClock::unix_nanoseconds() {
   return (frozen() ? frozen_unix_ns_ : platform_.unix_ns()) - wall_behind_ns_.load();
 }
 
-void MachineClock::freeze() {
+void MachineClock::freeze(u64 since_ns) {
   if (frozen()) return;
-  frozen_ns_ = platform_.monotonic_ns();
-  frozen_unix_ns_ = platform_.unix_ns();
+  const u64 now_ns = platform_.monotonic_ns();
+  const u64 latest_ns = start_ns_.load() + shared_.clock_latest.load() * kNanosecondsPerTick;
+  frozen_ns_ = std::min(now_ns, std::max(since_ns, latest_ns));
+  frozen_unix_ns_ = platform_.unix_ns() - (now_ns - frozen_ns_);
   frozen_.store(1);
 }
 

@@ -50,8 +50,9 @@ class MachineClock final : public Clock {
   MachineClock(Platform& platform, MachineShared& shared);
   u64 unix_nanoseconds() override;
 
-  // The clock stands still from now on. On one thread, while no hart runs; may be called again.
-  void freeze();
+  // The clock stands still, from `since_ns` of the platform's on or from now on, whichever was first. On one thread,
+  // while no hart runs; may be called again. Time that somebody has read by then is not taken back.
+  void freeze(u64 since_ns = ~u64{0});
   // It goes on where it stood; the wall clock too, unless it is to `follow` the host's: then it shows the host's time.
   void thaw(bool follow);
   bool frozen() const { return frozen_.load() != 0; }

@@ -88,5 +88,14 @@ export function makeBrowserHost(): MachineHost {
       return core;
     },
     startWorker: (kind, name) => new BrowserWorker(kind, name),
+    watchFreezing(listener) {
+      const [freeze, resume] = [(): void => listener(true), (): void => listener(false)];
+      document.addEventListener('freeze', freeze);
+      document.addEventListener('resume', resume);
+      return () => {
+        document.removeEventListener('freeze', freeze);
+        document.removeEventListener('resume', resume);
+      };
+    },
   };
 }

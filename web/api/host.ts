@@ -19,6 +19,8 @@ export interface MachineHost {
   /** The compiled core; compiled once, however many machines there are. */
   compileCore(): Promise<WebAssembly.Module>;
   startWorker<In, Out>(kind: WorkerKind, name: string): WorkerHandle<In, Out>;
+  /** Has `listener` called when the browser is about to stop the page and its workers, and when they go on. Returns what ends that. */
+  watchFreezing?(listener: (frozen: boolean) => void): () => void;
   /** The files that come with the page. */
   files: DefaultFiles;
   /** What relative addresses are relative to. */

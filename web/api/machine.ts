@@ -115,6 +115,9 @@ export class Machine {
   private settleLoaded!: () => void;
   private readonly asked = new Map<number, { resolve: (blob: Blob | undefined) => void; reject: (error: MachineError) => void }>();
   private readonly copied = new Map<number, () => void>();
+  /** When the browser stopped the page, by the machine's epoch; null: it did not, or the clock knows. */
+  private frozenAt: number | null = null;
+  private readonly unwatchFreezing: () => void;
   /** Somebody paused the machine, which the end of a snapshot does not undo. */
   private pauseAsked = false;
   /** Resolves when no snapshot copies memory any more: nothing may change until then. */
@@ -229,9 +232,14 @@ export class Machine {
       stepHart: (hart, count) => this.hartWorkers[hart]?.post({ type: 'step', count }),
       stopClock: () => this.send({ type: 'pause' }),
       runClock: () => this.clock.post({ type: 'run' }),
-      freeze: async () => void (await this.ask((id) => ({ type: 'freeze', id }))),
+      freeze: async () => {
+        const { frozenAt } = this;
+        this.frozenAt = null;
+        await this.ask((id) => ({ type: 'freeze', id, ...(frozenAt === null ? {} : { since: frozenAt }) }));
+      },
       thaw: async () => void (await this.ask((id) => ({ type: 'thaw', id, follow: this.followsWallClock }))),
     });
+    this.unwatchFreezing = host.watchFreezing?.((frozen) => this.pageFreezes(frozen)) ?? ((): void => {});
     this.console = new ConsoleStream((bytes) => this.send({ type: 'input', bytes }));
     this.serial = new ConsoleStream(() => {});
 
@@ -408,6 +416,24 @@ export class Machine {
       this.copied.delete(number);
     }
     return { blob };
+  }
+
+  /**
+   * The browser stops all workers wherever they are, for minutes. For the guest that is a pause: else its clocks would jump,
+   * and its kernel take its processors for hung. The stop bits are set before the browser does it; all else is done when
+   * the page goes on.
+   */
+  private pageFreezes(frozen: boolean): void {
+    if (this.over || this.current === 'loading') return;
+    if (frozen) {
+      this.frozenAt = performance.timeOrigin + performance.now() - this.epoch;
+      this.suspension.pause().catch(() => {}); // the machine ended
+      return;
+    }
+    void this.copying.then(() => {
+      if (this.over || this.pauseAsked) return;
+      this.suspension.resume().catch(() => {});
+    });
   }
 
   private mustRun(): void {
@@ -758,6 +784,7 @@ export class Machine {
       worker.onError = () => {};
       worker.terminate();
     }
+    this.unwatchFreezing();
     this.running = null;
     this.module = null;
     this.pings.clear();

@@ -17,7 +17,7 @@ const kSlack = 64 * 1024;
 export async function judgeRoom(error: unknown, bytes: number, estimate: Estimate = () => navigator.storage.estimate()): Promise<unknown> {
   const name = error instanceof Error ? error.name : '';
   if (name === 'QuotaExceededError') return error;
-  const full = error instanceof DOMException && (kFull.includes(name) || await leavesTooLittle(bytes, estimate));
+  const full = kFull.includes(name) || (error instanceof DOMException && name !== 'AbortError' && await leavesTooLittle(bytes, estimate));
   return full ? Object.assign(new DOMException('There is no room for the file.', 'QuotaExceededError'), { cause: error }) : error;
 }
 

@@ -16,11 +16,13 @@ test('a quota, and what a full disk looks like', async () => {
     const judged = await judgeRoom(error, kSize, kMuch);
     assert.equal(nameOf(judged), 'QuotaExceededError', name);
     if (name !== 'QuotaExceededError') assert.equal((judged as Error).cause, error);
+    // As a worker tells of it.
+    assert.equal(nameOf(await judgeRoom(Object.assign(new Error('failed'), { name }), kSize, kMuch)), 'QuotaExceededError', name);
   }
 });
 
 test('other failures stay what they are, unless the browser has too little room', async () => {
-  for (const error of [named('NoModificationAllowedError'), named('AbortError'), named('InvalidStateError'), named('SecurityError')]) {
+  for (const error of [named('NoModificationAllowedError'), named('InvalidStateError'), named('SecurityError')]) {
     assert.equal(await judgeRoom(error, kSize, kMuch), error);
     for (const left of [0, kSize - 1, kSize + 1000]) {
       assert.equal(nameOf(await judgeRoom(error, kSize, async () => ({ quota: 1e9, usage: 1e9 - left }))), 'QuotaExceededError', `${left} left`);
@@ -30,20 +32,20 @@ test('other failures stay what they are, unless the browser has too little room'
 });
 
 test('no estimate is none of too little room', async () => {
-  const error = named('AbortError');
+  const error = named('InvalidStateError');
   for (const estimate of [async () => ({}), async () => ({ quota: 1 }), () => Promise.reject(new TypeError('not here'))] as Estimate[]) {
     assert.equal(await judgeRoom(error, kSize, estimate), error);
   }
 });
 
-test('our own bugs, and messages of ours, are never a full disk', async () => {
+test('our own bugs, messages of ours, and who gave up, are never a full disk', async () => {
   const none: Estimate = async () => ({ quota: 1, usage: 1 });
-  for (const error of [new TypeError('x is undefined'), new StorageError('A name has 1 to 60 characters.'), 'text', undefined, null]) {
+  for (const error of [new TypeError('x is undefined'), new StorageError('A name has 1 to 60 characters.'), named('AbortError'), 'text', undefined, null]) {
     assert.equal(await judgeRoom(error, kSize, none), error);
   }
 });
 
-const noWriter = (): never => assert.fail('its file handles can write');
+const kNoWriter = (): Promise<void> => Promise.reject(new TypeError('not asked for'));
 
 /** A folder whose files fail at one step. */
 function failingFolder(step: 'create' | 'write' | 'close', error: Error): { folder: Folder; removed: string[] } {
@@ -71,7 +73,7 @@ test('saving says so, at whatever step it fails, and leaves nothing behind', asy
   for (const step of ['create', 'write', 'close'] as const) {
     for (const name of ['QuotaExceededError', 'NotReadableError', 'UnknownError']) {
       const { folder, removed } = failingFolder(step, named(name));
-      await assert.rejects(new SavedMachines(folder, noWriter).save('one', new Blob(['machine'])), (error: unknown) => {
+      await assert.rejects(new SavedMachines(folder, kNoWriter).save('one', new Blob(['machine'])), (error: unknown) => {
         assert.ok(error instanceof StorageError);
         assert.match(error.message, /no room for this machine/, `${name} at ${step}`);
         return true;
@@ -80,5 +82,5 @@ test('saving says so, at whatever step it fails, and leaves nothing behind', asy
     }
   }
   const { folder } = failingFolder('write', named('NoModificationAllowedError'));
-  await assert.rejects(new SavedMachines(folder, noWriter).save('one', new Blob(['machine'])), /could not be saved: The operation failed/);
+  await assert.rejects(new SavedMachines(folder, kNoWriter).save('one', new Blob(['machine'])), /could not be saved: The operation failed/);
 });

@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { MachineError } from '../api/errors.ts';
 import type { Machine } from '../api/machine.ts';
 import { Suspension, type Suspendable } from '../api/suspension.ts';
-import { kPrompt, kSlow, linux, terminateAll } from './guest.ts';
+import { host, kPrompt, kSlow, linux, terminateAll } from './guest.ts';
 
 afterEach(terminateAll);
 
@@ -247,4 +247,45 @@ test(`nobody in the guest complains of a pause under load of ${kPauseSeconds} s,
     await answer(machine, 'kill %1 %2 %3; clear; dmesg | grep -w -i -e stall -e lockup -e bug -e hung -e blocked; echo complaints: none',
       /\[J(complaints: none)/);
   }));
+});
+
+test('a page that the browser freezes is a pause for the guest, from when its workers stop, though the page hears of it later', async () => {
+  let tell = (_frozen: boolean): void => {};
+  let watching = 0;
+  const machine = await linux({ harts: 2 }, {
+    ...host,
+    watchFreezing(listener) {
+      tell = listener;
+      watching++;
+      return () => void watching--;
+    },
+  });
+  await machine.waitFor(kPrompt, kSlow);
+  await answer(machine, 'while :; do :; done &', kPrompt);
+  const kFrozen = 2000; // ms
+  const asked = performance.now();
+  const before = await uptime(machine);
+  tell(true);
+  await setTimeout(0);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, kFrozen); // as a page that gets no messages
+  tell(false);
+  const passed = (await uptime(machine)) - before;
+  const most = (performance.now() - asked - kFrozen) / 1000 + 0.1;
+  assert.ok(passed <= most, `${passed} s of the guest's went by, of at most ${most}`);
+  assert.equal(machine.state, 'running');
+
+  await machine.pause();
+  tell(true);
+  await setTimeout(10);
+  tell(false);
+  await setTimeout(100);
+  assert.equal(machine.state, 'paused', 'somebody else paused it');
+  const { instructions } = machine.stat();
+  await setTimeout(100);
+  assert.equal(machine.stat().instructions, instructions);
+  await machine.resume();
+  await answer(machine, 'echo on$((1+1))', /on2/);
+  machine.terminate();
+  assert.equal(watching, 0);
+  tell(true); // late: nothing
 });
