@@ -10,7 +10,6 @@
 namespace hartwood::test {
 namespace {
 
-constexpr u64 kVa = FakeTarget::kVirtual;
 const std::string kAtAttach = "T05thread:1;20:" + hex64(0x8000'0000) + ";02:" + hex64(0) + ";08:" + hex64(0) + ";";
 // A stop's answer without the registers.
 std::string head(const std::string& reply) { return reply.substr(0, reply.find("20:")); }
