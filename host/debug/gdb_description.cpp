@@ -9,7 +9,8 @@ namespace hartwood {
 namespace {
 
 void add_register(std::string& xml, const char* name, u32 number, const char* type) {
-  xml += format("<reg name=\"%s\" bitsize=\"%u\" type=\"%s\" regnum=\"%u\"/>\n", name, 8 * kGdbRegisterBytes, type, number);
+  xml += format("<reg name=\"%s\" bitsize=\"%u\" type=\"%s\" regnum=\"%u\"/>\n", name, 8 * kGdbRegisterBytes, type,
+                number);
 }
 
 bool is_pointer_to_code(u32 x) { return x == 1; }
@@ -51,8 +52,8 @@ std::string gdb_target_xml(const GdbTarget& target) {
   return xml + "</feature>\n</target>\n";
 }
 
-// gdb refuses to touch what a memory map does not have, and it is virtual addresses that it asks for: all may be memory.
-// A length of 2^64 cannot be written, two halves can.
+// gdb refuses to touch what a memory map does not have, and it is virtual addresses that it asks for: all may be
+// memory. A length of 2^64 cannot be written, two halves can.
 std::string gdb_memory_map_xml() {
   return "<?xml version=\"1.0\"?>\n<!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map V1.0//EN\" "
          "\"http://sourceware.org/gdb/gdb-memory-map.dtd\">\n<memory-map>\n"

@@ -5,13 +5,13 @@
 //   + and -                the last packet has arrived, or shall be sent again
 //   0x03                   between packets: stop what runs
 //
-// In a body, '}' stands before a byte that was changed by xor 0x20, so that $, # and } never occur in it. Everything here
-// is for one thread and holds bounded memory, whatever it is fed with.
+// In a body, '}' stands before a byte that was changed by xor 0x20, so that $, # and } never occur in it. Everything
+// here is for one thread and holds bounded memory, whatever it is fed with.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
-#include <span>
 
 #include "base/types.h"
 
@@ -64,8 +64,8 @@ void gdb_append_hex(std::string& to, std::span<const u8> data);
 // A number in as few digits as it has.
 void gdb_append_number(std::string& to, u64 value);
 
-// What is left of a body while it is read from the front. Each of these takes something away, or returns false and leaves
-// all as it was.
+// What is left of a body while it is read from the front. Each of these takes something away, or returns false and
+// leaves all as it was.
 class GdbScanner {
  public:
   explicit GdbScanner(std::string_view text) : rest_(text) {}

@@ -41,7 +41,7 @@ bool is_end(const GdbStop& stop) { return stop.why == GdbStop::exited || stop.wh
 // ---- the connection
 
 void GdbServer::connected() {
-  if (state_ != State::idle && state_ != State::off) disconnected();
+  disconnected();
   reader_.reset();
   pending_.clear();
   last_.clear();
@@ -52,13 +52,14 @@ void GdbServer::connected() {
   tells_breakpoints_[0] = tells_breakpoints_[1] = false;
   general_ = 0;
   going_ = Thread{};
-  if (state_ != State::off) attach();
+  if (state_ == State::idle) attach();
 }
 
 void GdbServer::disconnected() {
-  remove_points();
-  if (state_ != State::off && state_ != State::killed) state_ = State::idle;
-  if (state_ != State::killed) target_.detach();
+  points_.clear();
+  if (state_ == State::idle || state_ == State::off || state_ == State::killed) return;
+  state_ = State::idle;
+  target_.detach();
 }
 
 void GdbServer::receive(std::span<const u8> bytes) {
@@ -75,8 +76,8 @@ void GdbServer::receive(std::span<const u8> bytes) {
 void GdbServer::take(u8 byte) {
   const GdbPacketReader::Event event = reader_.take(byte);
   if (event == GdbPacketReader::interrupt) {
-    // One that comes while harts stand is for the next time they run: they may have stopped while it was on its way, and
-    // gdb lets them go on without the user's seeing it.
+    // One that comes while harts stand is for the next time they run: they may have stopped while it was on its way,
+    // and gdb lets them go on without the user's seeing it.
     if (state_ == State::running) {
       target_.interrupt();
     } else if (state_ == State::halted) {
@@ -100,8 +101,7 @@ void GdbServer::take(u8 byte) {
     case GdbPacketReader::not_acknowledged:
       if (acks_ && !last_.empty()) output_.send(last_);
       break;
-    default:
-      break;
+    default: break;
   }
 }
 
@@ -191,17 +191,10 @@ std::string GdbServer::stop_reply() {
     case GdbStop::hardware_breakpoint:
       if (tells_breakpoints_[1]) body += "hwbreak:;";
       break;
-    case GdbStop::watch_write:
-      watch = "watch:";
-      break;
-    case GdbStop::watch_read:
-      watch = "rwatch:";
-      break;
-    case GdbStop::watch_access:
-      watch = "awatch:";
-      break;
-    default:
-      break;
+    case GdbStop::watch_write: watch = "watch:"; break;
+    case GdbStop::watch_read: watch = "rwatch:"; break;
+    case GdbStop::watch_access: watch = "awatch:"; break;
+    default: break;
   }
   if (watch != nullptr) {
     body += watch;
@@ -295,7 +288,7 @@ void GdbServer::go_each(GdbScanner args) {
 }
 
 void GdbServer::detach() {
-  remove_points();
+  points_.clear();
   if (state_ != State::off && state_ != State::killed) {
     state_ = State::detached;
     target_.detach();
@@ -308,7 +301,7 @@ bool GdbServer::restart(std::string& why_not) {
     why_not = "gdb is not attached to the machine";
     return false;
   }
-  remove_points();
+  points_.clear();
   const Status restarted = target_.restart();
   if (!restarted) {
     why_not = restarted.message();
@@ -328,48 +321,28 @@ void GdbServer::command(std::string_view body) {
   if (body.empty()) return reply("");
   const GdbScanner args(body.substr(1));
   switch (body[0]) {
-    case '?':
-      return reply(stop_reply());
-    case '!':
-      extended_ = true;
-      return reply_ok();
-    case 'g':
-      return args.at_end() ? read_general() : bad_packet();
-    case 'G':
-      return write_general(args);
-    case 'p':
-      return read_register(args);
-    case 'P':
-      return write_register(args);
-    case 'm':
-      return read_memory(args, false);
-    case 'x':
-      return binary_offered_ ? read_memory(args, true) : reply("");
-    case 'M':
-      return write_memory(args, false);
-    case 'X':
-      return write_memory(args, true);
-    case 'H':
-      return choose_thread(args);
-    case 'T':
-      return thread_alive(args);
-    case 'Z':
-      return point(args, true);
-    case 'z':
-      return point(args, false);
-    case 'c':
-      return go(args, GdbResume::run, false);
-    case 'C':
-      return go(args, GdbResume::run, true);
-    case 's':
-      return go(args, GdbResume::step, false);
-    case 'S':
-      return go(args, GdbResume::step, true);
-    case 'D':
-      return detach();
+    case '?': return reply(stop_reply());
+    case '!': extended_ = true; return reply_ok();
+    case 'g': return args.at_end() ? read_general() : bad_packet();
+    case 'G': return write_general(args);
+    case 'p': return read_register(args);
+    case 'P': return write_register(args);
+    case 'm': return read_memory(args, false);
+    case 'x': return binary_offered_ ? read_memory(args, true) : reply("");
+    case 'M': return write_memory(args, false);
+    case 'X': return write_memory(args, true);
+    case 'H': return choose_thread(args);
+    case 'T': return thread_alive(args);
+    case 'Z': return point(args, true);
+    case 'z': return point(args, false);
+    case 'c': return go(args, GdbResume::run, false);
+    case 'C': return go(args, GdbResume::run, true);
+    case 's': return go(args, GdbResume::step, false);
+    case 'S': return go(args, GdbResume::step, true);
+    case 'D': return detach();
     case 'k':
       if (state_ != State::detached && state_ != State::killed) {
-        remove_points();
+        points_.clear();
         state_ = State::killed;
         target_.kill();
       }
@@ -380,14 +353,10 @@ void GdbServer::command(std::string_view body) {
       restart(why_not);  // has no answer; a `?` follows
       return;
     }
-    case 'q':
-      return query(body);
-    case 'Q':
-      return set(body);
-    case 'v':
-      return verb(body);
-    default:
-      return reply("");
+    case 'q': return query(body);
+    case 'Q': return set(body);
+    case 'v': return verb(body);
+    default: return reply("");
   }
 }
 
@@ -397,7 +366,7 @@ void GdbServer::query(std::string_view body) {
   if (args.literal("qXfer:")) return transfer(args);
   if (args.literal("qThreadExtraInfo,")) return thread_info(args);
   if (args.literal("qRcmd,")) return monitor(args.rest());
-  if (args.literal("qSymbol:")) return reply_ok();    // no symbols are wanted
+  if (args.literal("qSymbol:")) return reply_ok();   // no symbols are wanted
   if (args.literal("qAttached")) return reply("1");  // the machine was there before: leaving it is no kill
   if (body == "qfThreadInfo") return thread_list();
   if (body == "qsThreadInfo") return reply("l");
@@ -428,7 +397,7 @@ void GdbServer::verb(std::string_view body) {
   if (args.literal("vCont;")) return go_each(args);
   if (args.literal("vKill;")) {
     if (!harts_stand()) return;
-    remove_points();
+    points_.clear();
     state_ = State::killed;
     target_.kill();
     return reply_ok();
@@ -484,7 +453,8 @@ void GdbServer::transfer(GdbScanner args) {
     document = &threads_;
   }
   if (offset > document->size()) return fail(kInvalid, "the document is shorter");
-  std::string_view piece = std::string_view(*document).substr(offset, length);
+  std::string_view piece = 
+      std::string_view(*document).substr(static_cast<size_t>(offset), std::min<u64>(length, kGdbPacketBytes));
   piece = piece.substr(0, gdb_binary_fits(piece, kGdbPacketBytes - 1));
   std::string body = offset + piece.size() < document->size() ? "m" : "l";
   gdb_append_binary(body, {reinterpret_cast<const u8*>(piece.data()), piece.size()});
@@ -651,7 +621,8 @@ void GdbServer::write_memory(GdbScanner args, bool binary) {
   if (!binary && !gdb_hex_text(args.rest(), decoded)) return bad_packet();
   const std::string_view data = binary ? args.rest() : decoded;
   if (data.size() != bytes) return bad_packet();
-  if (bytes != 0 && !target_.write_memory(general_, space(), address, {reinterpret_cast<const u8*>(data.data()), data.size()}))
+  if (bytes != 0 &&
+      !target_.write_memory(general_, space(), address, {reinterpret_cast<const u8*>(data.data()), data.size()}))
     return fail(kFault, "there is no memory at that address");
   reply_ok();
 }
@@ -684,11 +655,6 @@ void GdbServer::point(GdbScanner args, bool insert) {
   reply_ok();
 }
 
-void GdbServer::remove_points() {
-  for (const GdbPoint& point : points_) (void)target_.remove(point);
-  points_.clear();
-}
-
 // ---- the user's own commands
 
 void GdbServer::switch_space(GdbScanner args) {
@@ -705,7 +671,8 @@ void GdbServer::monitor(std::string_view digits) {
   Result<std::string> result = std::string();
   if (command == "physical" || command == "physical on" || command == "physical off") {
     if (command != "physical") physical_ = command == "physical on";
-    result = std::string(physical_ ? "gdb reads and writes physical memory\n" : "gdb reads and writes virtual memory\n");
+    result =
+        std::string(physical_ ? "gdb reads and writes physical memory\n" : "gdb reads and writes virtual memory\n");
   } else {
     result = target_.monitor(general_, command);
     if (result && command == "help")

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server's side of gdb's remote serial protocol, for one machine and one gdb at a time: bytes in, bytes out, and calls
-// of a GdbTarget. No input and output of its own, no threads; one thread drives it. All-stop mode: either all harts stand
-// and gdb asks, or at least one was sent off and gdb waits for the stop.
+// The server's side of gdb's remote serial protocol, for one machine and one gdb at a time: bytes in, bytes out, and
+// calls of a GdbTarget. No input and output of its own, no threads; one thread drives it. All-stop mode: either all
+// harts stand and gdb asks, or at least one was sent off and gdb waits for the stop.
 //
 //   idle ── connected() ──> arriving ── stopped() ──> halted <── stopped() / resume ──> running
 //                                                       │ D               k │
 //                                                   detached              killed ── R, vRun ──> halted
 //
-// Harts are gdb's threads, hart + 1 their numbers (0 and -1 mean others to gdb). What comes while harts run is dropped but
-// for ^C, and what comes while a gdb arrives waits for the harts. Whatever the bytes are, each whole packet gets an answer
-// or is dropped, and no more memory is held than a few packets and kGdbPoints points.
+// Harts are gdb's threads, hart + 1 their numbers (0 and -1 mean others to gdb). What comes while harts run is dropped
+// but for ^C, and what comes while a gdb arrives waits for the harts. Whatever the bytes are, each whole packet gets an
+// answer or is dropped, and no more memory is held than a few packets and kGdbPoints points.
 #pragma once
 
 #include <string>
@@ -37,7 +37,7 @@ class GdbServer {
 
   // A gdb has come: its harts are interrupted. After disconnected(), if there was one before.
   void connected();
-  // It has gone, in whatever way: points are removed and harts run on.
+  // It has gone, in whatever way, or there is none.
   void disconnected();
   void receive(std::span<const u8> bytes);
   // From the target; see there. A machine that is switched off says so in any state.
@@ -79,7 +79,6 @@ class GdbServer {
   void choose_thread(GdbScanner args);
   void thread_alive(GdbScanner args);
   void point(GdbScanner args, bool insert);
-  void remove_points();
   void go(GdbScanner args, GdbResume::Action action, bool has_signal);
   void go_each(GdbScanner args);
   void resume(const std::vector<GdbResume>& plan);
@@ -108,8 +107,8 @@ class GdbServer {
   std::string last_;     // the last packet sent, if gdb wants it again
   std::string features_, threads_;
   bool acks_ = true, finished_ = false;
-  bool extended_ = false;       // gdb stays when the machine has ended
-  bool binary_offered_ = false;  // gdb knows that x reads binary
+  bool extended_ = false;           // gdb stays when the machine has ended
+  bool binary_offered_ = false;     // gdb knows that x reads binary
   bool tells_breakpoints_[2] = {};  // gdb understands swbreak, hwbreak
   bool error_texts_ = false;        // and errors in words
   bool stop_owed_ = false;          // the answer to vAttach

@@ -2,10 +2,10 @@
 // What a debugger can do with a machine, as the gdb stub (debug/gdb_server.h) asks for it. The machine implements
 // GdbTarget; the stub knows nothing else of it.
 //
-// All calls come from the thread that drives the stub. All but interrupt() and detach() come while every hart is stopped:
-// between GdbServer::stopped() and the next resume(). The target answers each resume() with exactly one call of
-// GdbServer::stopped(), and so it does with an interrupt() that nothing else was running for (a debugger arrives). It may
-// make that call before resume() or interrupt() return, or later.
+// All calls come from the thread that drives the stub. All but interrupt(), detach() and has_csr() come while every hart is
+// stopped: between GdbServer::stopped() and the next resume(). The target answers each resume() with exactly one call
+// of GdbServer::stopped(), and so it does with an interrupt() that nothing else was running for (a debugger arrives).
+// It may make that call before resume() or interrupt() return, or later.
 #pragma once
 
 #include <span>
@@ -33,8 +33,8 @@ struct GdbStop {
     halted_at_attach
   };
   Why why = interrupted;
-  u32 hart = 0;      // whose stop it is
-  u64 address = 0;   // watchpoints
+  u32 hart = 0;       // whose stop it is
+  u64 address = 0;    // watchpoints
   unsigned code = 0;  // exited: 0 to 255; terminated: 1 to 255
 };
 
@@ -93,16 +93,18 @@ class GdbTarget {
   virtual Status insert(u32 hart, const GdbPoint& point) = 0;
   virtual Status remove(const GdbPoint& point) = 0;
 
-  // One entry for each hart, not all of them `stay`. A hart that stands at a breakpoint executes that instruction first.
+  // One entry for each hart, not all of them `stay`. A hart that stands at a breakpoint executes that instruction
+  // first.
   virtual void resume(const std::vector<GdbResume>& harts) = 0;
   // Harts that run shall stop soon; nothing happens if they stand already because of a stop that is on its way.
   virtual void interrupt() = 0;
-  // gdb has gone: all points have been removed, all harts run on, an interrupt() without an answer is forgotten. Any
-  // state, also twice.
+  // gdb has gone: no points are left, all harts run on, an interrupt() without an answer is forgotten. Any state, also
+  // twice.
   virtual void detach() = 0;
-  // The end of the machine. No stop is reported for it.
+  // The end of the machine, and of all points. No stop is reported for it.
   virtual void kill() = 0;
-  // As a reset does it; all harts then stand at its first instruction. Also after the machine was switched off.
+  // As a reset does it; all harts then stand before its first instruction, and there are no points. Also after the
+  // machine was switched off, or after kill(), where an Error is right if there is nothing left.
   virtual Status restart() = 0;
   // A command of the user's; the text is shown to them as it is.
   virtual Result<std::string> monitor(u32 hart, std::string_view command) = 0;
