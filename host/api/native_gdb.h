@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The native command line's --gdb: a TCP socket for one gdb at a time. serve() has a thread of its own, on which all of
-// the server's and target's calls are made; the machine reports stops from any thread. A client that does not read is not
-// read from either, so that what waits for it stays bounded.
+// the server's and target's calls are made; the machine reports stops from any thread. A client that does not read is
+// not read from either, so that what waits for it stays bounded.
 #pragma once
 
 #include <string>
@@ -19,8 +19,8 @@ class GdbSocket final : public GdbOutput {
   GdbSocket(const GdbSocket&) = delete;
   GdbSocket& operator=(const GdbSocket&) = delete;
 
-  // `where` is ":PORT", which is this computer's alone (127.0.0.1), or "HOST:PORT" with localhost, an IPv4 address or an
-  // IPv6 address in brackets. Port 0 is any free one. Whoever reaches the port owns the machine.
+  // `where` is ":PORT", which is this computer's alone (127.0.0.1), or "HOST:PORT" with localhost, an IPv4 address or
+  // an IPv6 address in brackets. Port 0 is any free one. Whoever reaches the port owns the machine.
   Status listen_at(const std::string& where);
   // After listen_at().
   unsigned port() const { return port_; }

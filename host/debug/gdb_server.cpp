@@ -453,7 +453,7 @@ void GdbServer::transfer(GdbScanner args) {
     document = &threads_;
   }
   if (offset > document->size()) return fail(kInvalid, "the document is shorter");
-  std::string_view piece = 
+  std::string_view piece =
       std::string_view(*document).substr(static_cast<size_t>(offset), std::min<u64>(length, kGdbPacketBytes));
   piece = piece.substr(0, gdb_binary_fits(piece, kGdbPacketBytes - 1));
   std::string body = offset + piece.size() < document->size() ? "m" : "l";

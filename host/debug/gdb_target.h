@@ -2,10 +2,10 @@
 // What a debugger can do with a machine, as the gdb stub (debug/gdb_server.h) asks for it. The machine implements
 // GdbTarget; the stub knows nothing else of it.
 //
-// All calls come from the thread that drives the stub. All but interrupt(), detach() and has_csr() come while every hart is
-// stopped: between GdbServer::stopped() and the next resume(). The target answers each resume() with exactly one call
-// of GdbServer::stopped(), and so it does with an interrupt() that nothing else was running for (a debugger arrives).
-// It may make that call before resume() or interrupt() return, or later.
+// All calls come from the thread that drives the stub. All but interrupt(), detach() and has_csr() come while every
+// hart is stopped: between GdbServer::stopped() and the next resume(). The target answers each resume() with exactly
+// one call of GdbServer::stopped(), and so it does with an interrupt() that nothing else was running for (a debugger
+// arrives). It may make that call before resume() or interrupt() return, or later.
 #pragma once
 
 #include <span>

@@ -119,18 +119,14 @@ class FakeTarget : public GdbTarget {
     if (running) misused++;
     Registers& registers = harts_[hart];
     switch (reg.kind) {
-      case GdbRegister::x:
-        return &registers.x[reg.index];
-      case GdbRegister::pc:
-        return &registers.pc;
-      case GdbRegister::f:
-        return &registers.f[reg.index];
+      case GdbRegister::x: return &registers.x[reg.index];
+      case GdbRegister::pc: return &registers.pc;
+      case GdbRegister::f: return &registers.f[reg.index];
       case GdbRegister::csr: {
         const auto at = registers.csrs.find(reg.index);
         return at == registers.csrs.end() ? nullptr : &at->second;
       }
-      case GdbRegister::privilege:
-        return &registers.priv;
+      case GdbRegister::privilege: return &registers.priv;
     }
     return nullptr;
   }

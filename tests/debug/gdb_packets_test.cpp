@@ -14,26 +14,13 @@ std::vector<std::string> events(GdbPacketReader& reader, std::string_view bytes)
   std::vector<std::string> seen;
   for (const char c : bytes) {
     switch (reader.take(static_cast<u8>(c))) {
-      case GdbPacketReader::none:
-        break;
-      case GdbPacketReader::packet:
-        seen.push_back("packet " + std::string(reader.body()));
-        break;
-      case GdbPacketReader::damaged:
-        seen.push_back("damaged");
-        break;
-      case GdbPacketReader::too_long:
-        seen.push_back("too long");
-        break;
-      case GdbPacketReader::acknowledged:
-        seen.push_back("+");
-        break;
-      case GdbPacketReader::not_acknowledged:
-        seen.push_back("-");
-        break;
-      case GdbPacketReader::interrupt:
-        seen.push_back("interrupt");
-        break;
+      case GdbPacketReader::none: break;
+      case GdbPacketReader::packet: seen.push_back("packet " + std::string(reader.body())); break;
+      case GdbPacketReader::damaged: seen.push_back("damaged"); break;
+      case GdbPacketReader::too_long: seen.push_back("too long"); break;
+      case GdbPacketReader::acknowledged: seen.push_back("+"); break;
+      case GdbPacketReader::not_acknowledged: seen.push_back("-"); break;
+      case GdbPacketReader::interrupt: seen.push_back("interrupt"); break;
     }
   }
   return seen;
@@ -42,7 +29,8 @@ using Events = std::vector<std::string>;
 
 TEST(GdbPacketReader, TakesPacketsAndWhatIsBetween) {
   GdbPacketReader reader;
-  EXPECT_EQ(events(reader, "+$g#67$m0,4#FD-\3xyz$#00"), (Events{"+", "packet g", "packet m0,4", "-", "interrupt", "packet "}));
+  EXPECT_EQ(events(reader, "+$g#67$m0,4#FD-\3xyz$#00"),
+            (Events{"+", "packet g", "packet m0,4", "-", "interrupt", "packet "}));
 }
 
 TEST(GdbPacketReader, ComparesChecksums) {

@@ -349,9 +349,10 @@ TEST(GdbRunning, FollowsHAndAnAddressInOldPackets) {
 TEST(GdbRunning, RefusesWhatItDoesNotUnderstand) {
   Session gdb;
   gdb.arrive();
-  for (const char* packet : {"vCont;", "vCont;x", "vCont;c:3", "vCont;c:", "vCont;c:1x", "vCont;c;;s", "vCont;C", "vCont;Cx",
-                             "vCont;r", "vCont;r1", "vCont;r1,", "vCont;t", "vCont;t:1", "vCont;cc", "cx", "C", "C;", "C05;",
-                             "S05;10x", "c80000001", "vCont;c:p2.1", "vCont;c:-2", "vCont;c:p1."})
+  for (const char* packet :
+       {"vCont;",  "vCont;x",  "vCont;c:3", "vCont;c:",  "vCont;c:1x",   "vCont;c;;s", "vCont;C",    "vCont;Cx",
+        "vCont;r", "vCont;r1", "vCont;r1,", "vCont;t",   "vCont;t:1",    "vCont;cc",   "cx",         "C",
+        "C;",      "C05;",     "S05;10x",   "c80000001", "vCont;c:p2.1", "vCont;c:-2", "vCont;c:p1."})
     EXPECT_EQ(gdb.ask(packet), "E16") << packet;
   EXPECT_EQ(gdb.ask("vCont"), "");
   EXPECT_EQ(gdb.target.resumed, 0u);
@@ -474,13 +475,14 @@ TEST(GdbMemory, IsRead) {
   EXPECT_EQ(gdb.ask("mfffffffffffffffe,10"), "E0e");
   EXPECT_EQ(gdb.target.largest_read, 4u);
   EXPECT_EQ(gdb.ask("mffffffff80000000,ffffffffffffffff").size(), kGdbPacketBytes);  // hexadecimal, half as many bytes
-  EXPECT_EQ(gdb.ask("xffffffff80000005,2"), "b}\3}\n");  // 0x23, 0x2a
+  EXPECT_EQ(gdb.ask("xffffffff80000005,2"), "b}\3}\n");                              // 0x23, 0x2a
   EXPECT_EQ(gdb.ask("xffffffff80000000,0"), "b");
   EXPECT_EQ(gdb.ask("x0,1"), "E0e");
   EXPECT_LE(gdb.ask("xffffffff80000000,ffffffffffffffff").size(), kGdbPacketBytes);
   std::fill(memory.begin(), memory.end(), u8{'*'});
   EXPECT_EQ(gdb.ask("xffffffff80000000,10000").size(), kGdbPacketBytes - 1);  // 'b' and an even number
-  for (const char* packet : {"m", "m1", "m1,", "m1,x", "m1,1x", "mffffffff80000000,0", "m,1", "m11111111111111111,1", "x1"})
+  for (const char* packet :
+       {"m", "m1", "m1,", "m1,x", "m1,1x", "mffffffff80000000,0", "m,1", "m11111111111111111,1", "x1"})
     EXPECT_EQ(gdb.ask(packet), "E16") << packet;
 }
 
@@ -494,8 +496,8 @@ TEST(GdbMemory, IsWritten) {
   EXPECT_EQ(gdb.ask(std::string("Xffffffff80000010,4:\0}\3:\3", 26)), "OK");
   EXPECT_EQ(std::vector<u8>(memory.begin() + 0x10, memory.begin() + 0x15), (std::vector<u8>{0, '#', ':', 3, 0}));
   EXPECT_EQ(gdb.ask("Mffffffff8000ffff,2:0000"), "E0e");
-  for (const char* packet : {"M", "M1", "M1,1", "M1,1:", "M1,1:0", "M1,1:0g", "M1,1:0000", "M1,2:00", "X1,2:a", "X1,2:abc",
-                             "Mffffffffffffffff,2:0000", "M1,ffffffffffffffff:00"})
+  for (const char* packet : {"M", "M1", "M1,1", "M1,1:", "M1,1:0", "M1,1:0g", "M1,1:0000", "M1,2:00", "X1,2:a",
+                             "X1,2:abc", "Mffffffffffffffff,2:0000", "M1,ffffffffffffffff:00"})
     EXPECT_EQ(gdb.ask(packet), "E16") << packet;
 }
 
@@ -548,7 +550,8 @@ TEST(GdbPoints, AreInsertedAndRemovedOnce) {
 TEST(GdbPoints, AreNotEndless) {
   Session gdb;
   gdb.arrive();
-  for (u64 i = 0; i < kGdbPoints; i++) ASSERT_EQ(gdb.ask(format("Z0,%llx,4", static_cast<unsigned long long>(4 * i))), "OK");
+  for (u64 i = 0; i < kGdbPoints; i++)
+    ASSERT_EQ(gdb.ask(format("Z0,%llx,4", static_cast<unsigned long long>(4 * i))), "OK");
   EXPECT_EQ(gdb.ask("Z0,800000000,4"), "E1c");
   EXPECT_EQ(gdb.ask("z0,0,4"), "OK");
   EXPECT_EQ(gdb.ask("Z0,800000000,4"), "OK");
@@ -596,8 +599,9 @@ TEST(GdbDocuments, AreReadInPieces) {
   EXPECT_EQ(gdb.ask("qXfer:features:read:other.xml:0,1"), "E00");
   EXPECT_EQ(gdb.ask("qXfer:features:write:target.xml:0:41"), "");
   EXPECT_EQ(gdb.ask("qXfer:auxv:read::0,1"), "");
-  for (const char* packet : {"qXfer:features:read:target.xml:0", "qXfer:features:read:target.xml:0,", "qXfer:threads:read::0,0",
-                             "qXfer:features:read:target.xml", "qXfer:features:read:", "qXfer:memory-map:read::x,1"})
+  for (const char* packet :
+       {"qXfer:features:read:target.xml:0", "qXfer:features:read:target.xml:0,", "qXfer:threads:read::0,0",
+        "qXfer:features:read:target.xml", "qXfer:features:read:", "qXfer:memory-map:read::x,1"})
     EXPECT_EQ(gdb.ask(packet), "E16") << packet;
   EXPECT_EQ(gdb.ask("qXfer:memory-map:read::0,1000"), "l" + gdb_memory_map_xml());
 }
@@ -626,7 +630,9 @@ TEST(GdbDocuments, DescribeTheRegistersThatThereAre) {
   EXPECT_EQ(gdb_register(4161), (GdbRegister{GdbRegister::privilege, 0}));
 }
 
-TEST(GdbDocuments, KeepTextFromEndingAnElement) { EXPECT_EQ(xml_text("<a b=\"&\">\n\xff"), "&lt;a b=&quot;&amp;&quot;&gt;??"); }
+TEST(GdbDocuments, KeepTextFromEndingAnElement) {
+  EXPECT_EQ(xml_text("<a b=\"&\">\n\xff"), "&lt;a b=&quot;&amp;&quot;&gt;??");
+}
 
 }  // namespace
 }  // namespace hartwood::test
