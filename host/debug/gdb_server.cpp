@@ -57,6 +57,8 @@ void GdbServer::connected() {
 
 void GdbServer::disconnected() {
   points_.clear();
+  if (kill_owed_) target_.kill();
+  kill_owed_ = false;
   if (state_ == State::idle || state_ == State::off || state_ == State::killed) return;
   state_ = State::idle;
   target_.detach();
@@ -296,9 +298,19 @@ void GdbServer::detach() {
   reply_ok();
 }
 
+// A gdb that stays may want the machine once more: `run` kills it first. Then it ends when gdb goes.
+void GdbServer::kill() {
+  points_.clear();
+  state_ = State::killed;
+  kill_owed_ = extended_;
+  if (extended_) return;
+  finished_ = true;
+  target_.kill();
+}
+
 bool GdbServer::restart(std::string& why_not) {
-  if (state_ == State::detached) {
-    why_not = "gdb is not attached to the machine";
+  if (state_ == State::detached || (state_ == State::killed && !kill_owed_)) {
+    why_not = state_ == State::killed ? "the machine has ended" : "gdb is not attached to the machine";
     return false;
   }
   points_.clear();
@@ -308,7 +320,7 @@ bool GdbServer::restart(std::string& why_not) {
     return false;
   }
   state_ = State::halted;
-  finished_ = false;
+  kill_owed_ = false;
   interrupt_pending_ = false;
   stop_ = GdbStop{GdbStop::halted_at_attach};
   general_ = 0;
@@ -341,12 +353,7 @@ void GdbServer::command(std::string_view body) {
     case 'S': return go(args, GdbResume::step, true);
     case 'D': return detach();
     case 'k':
-      if (state_ != State::detached && state_ != State::killed) {
-        points_.clear();
-        state_ = State::killed;
-        target_.kill();
-      }
-      finished_ = !extended_;
+      if (state_ == State::halted || state_ == State::off) kill();
       return;
     case 'R': {
       std::string why_not;
@@ -397,10 +404,8 @@ void GdbServer::verb(std::string_view body) {
   if (args.literal("vCont;")) return go_each(args);
   if (args.literal("vKill;")) {
     if (!harts_stand()) return;
-    points_.clear();
-    state_ = State::killed;
-    target_.kill();
-    return reply_ok();
+    reply_ok();
+    return kill();
   }
   if (args.literal("vRun;")) {
     if (!args.until(';').empty()) return fail(kInvalid, "the machine runs what it was started with: give no program");

@@ -43,7 +43,7 @@ class GdbServer {
   // From the target; see there. A machine that is switched off says so in any state.
   void stopped(const GdbStop& stop);
 
-  // After `k`: nothing more is to come, the connection can be closed.
+  // The machine was killed: nothing more is to come, the connection can be closed.
   bool finished() const { return finished_; }
   // Memory that it holds, in bytes, about.
   size_t held() const;
@@ -84,6 +84,7 @@ class GdbServer {
   void resume(const std::vector<GdbResume>& plan);
   void detach();
   void attach();
+  void kill();
   bool restart(std::string& why_not);
   void supported(GdbScanner args);
   void thread_list();
@@ -111,6 +112,7 @@ class GdbServer {
   bool binary_offered_ = false;     // gdb knows that x reads binary
   bool tells_breakpoints_[2] = {};  // gdb understands swbreak, hwbreak
   bool error_texts_ = false;        // and errors in words
+  bool kill_owed_ = false;          // the target does not know yet
   bool stop_owed_ = false;          // the answer to vAttach
   bool interrupt_pending_ = false;  // ^C while harts stood
   bool physical_ = false;           // what m, M, x and X mean

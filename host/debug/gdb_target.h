@@ -101,10 +101,10 @@ class GdbTarget {
   // gdb has gone: no points are left, all harts run on, an interrupt() without an answer is forgotten. Any state, also
   // twice.
   virtual void detach() = 0;
-  // The end of the machine, and of all points. No stop is reported for it.
+  // The end of the machine, for good. No stop is reported for it.
   virtual void kill() = 0;
   // As a reset does it; all harts then stand before its first instruction, and there are no points. Also after the
-  // machine was switched off, or after kill(), where an Error is right if there is nothing left.
+  // machine was switched off, not after kill().
   virtual Status restart() = 0;
   // A command of the user's; the text is shown to them as it is.
   virtual Result<std::string> monitor(u32 hart, std::string_view command) = 0;

@@ -19,7 +19,7 @@ const living = new Set();
 
 before(() => {
   execFileSync('riscv64-linux-gnu-gcc', ['-g', '-O1', '-march=rv64imc_zicsr', '-mabi=lp64', '-mcmodel=medany', '-nostdlib', '-static',
-    '-ffreestanding', '-fno-pie', '-no-pie', '-Wl,--build-id=none', '-Wl,-Ttext=0x80000000', '-o', elf, 'tests/debug/toy.c']);
+    '-ffreestanding', '-fno-pie', '-no-pie', '-Wl,--no-relax', '-Wl,--build-id=none', '-Wl,-Ttext=0x80000000', '-o', elf, 'tests/debug/toy.c']);
   execFileSync('riscv64-linux-gnu-objcopy', ['-O', 'binary', elf, flat]);
 });
 after(() => {
@@ -156,7 +156,8 @@ test('^C, exit, run again, kill', () =>
     await gdb.ask('break square');
     assert.match(await gdb.ask('run'), /Breakpoint \d+, square \(n=1\)/);
     assert.match(await gdb.ask('print ticks'), /= \d+/);
-    await gdb.ask('kill');
+    assert.match(await gdb.ask('kill'), /killed/);
+    await gdb.quit();
     assert.equal(await machine.exited, 0);
   }));
 

@@ -86,10 +86,11 @@ class FakeTarget : public GdbTarget {
   }
   void kill() override {
     points.clear();
-    killed++;
+    if (killed++ != 0) misused++;
   }
   Status restart() override {
     points.clear();
+    if (killed != 0) misused++;
     restarted++;
     for (Registers& hart : harts_) hart = Registers{};
     running = false;

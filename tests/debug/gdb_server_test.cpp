@@ -151,43 +151,55 @@ TEST(GdbSession, Detaches) {
 }
 
 TEST(GdbSession, Kills) {
-  Session gdb;
-  gdb.arrive();
-  EXPECT_EQ(gdb.ask("k"), "(none)");
-  EXPECT_EQ(gdb.target.killed, 1u);
-  EXPECT_TRUE(gdb.server.finished());
-  EXPECT_EQ(gdb.ask("k"), "(none)");
-  EXPECT_EQ(gdb.target.killed, 1u);
-  gdb.server.disconnected();
-  EXPECT_EQ(gdb.target.detached, 0u);  // it does not run on
-  gdb.server.connected();
-  EXPECT_EQ(gdb.target.interrupts, 1u);  // and cannot stop
-  gdb.ask("QStartNoAckMode");
-  EXPECT_EQ(gdb.ask("?"), "W00");
-  EXPECT_EQ(gdb.ask("g"), "E01");
+  for (const char* packet : {"k", "vKill;a410"}) {
+    Session gdb;
+    gdb.arrive();
+    EXPECT_EQ(gdb.ask(packet), packet[0] == 'k' ? "(none)" : "OK");
+    EXPECT_EQ(gdb.target.killed, 1u);
+    EXPECT_TRUE(gdb.server.finished());
+    EXPECT_EQ(gdb.ask("k"), "(none)");
+    EXPECT_EQ(gdb.ask("vKill;1"), "E01");
+    EXPECT_EQ(gdb.ask("vRun;"), "E01");
+    EXPECT_EQ(gdb.target.killed, 1u);
+    gdb.server.disconnected();
+    EXPECT_EQ(gdb.target.detached, 0u);  // it does not run on
+    gdb.server.connected();
+    EXPECT_EQ(gdb.target.interrupts, 1u);  // and cannot stop
+    gdb.ask("QStartNoAckMode");
+    EXPECT_EQ(gdb.ask("?"), "W00");
+    EXPECT_EQ(gdb.ask("g"), "E01");
+    EXPECT_EQ(gdb.target.restarted, 0u);
+  }
 }
 
-TEST(GdbSession, KillsAndRestartsUnderExtendedRemote) {
+TEST(GdbSession, KillsWhenAGdbGoesThatCouldHaveRestarted) {
   Session gdb;
   gdb.arrive();
   EXPECT_EQ(gdb.ask("!"), "OK");
   gdb.ask("Z0,80000000,4");
   EXPECT_EQ(gdb.ask("vKill;a410"), "OK");
-  EXPECT_EQ(gdb.target.killed, 1u);
   EXPECT_FALSE(gdb.server.finished());
+  EXPECT_EQ(gdb.ask("g"), "E01");
+  EXPECT_EQ(gdb.ask("?"), "W00");
   EXPECT_EQ(gdb.ask("vRun;2f62696e;41"), "E16");
   gdb.target.restart_fails = true;
   EXPECT_EQ(gdb.ask("vRun;"), "E01");
   EXPECT_EQ(gdb.ask("?"), "W00");
   gdb.target.restart_fails = false;
   EXPECT_EQ(gdb.ask("vRun;"), kAtAttach);
+  EXPECT_EQ(gdb.ask("Z0,80000000,4"), "OK");
+  EXPECT_EQ(gdb.target.points.size(), 1u);  // the restart has taken the one of before
   EXPECT_EQ(gdb.ask("k"), "(none)");
   EXPECT_FALSE(gdb.server.finished());
   EXPECT_EQ(gdb.ask("R00"), "(none)");
   EXPECT_EQ(gdb.ask("?"), kAtAttach);
   EXPECT_EQ(gdb.target.restarted, 3u);
-  EXPECT_EQ(gdb.ask("Z0,80000000,4"), "OK");
-  EXPECT_EQ(gdb.target.points.size(), 1u);  // the restart has taken the one of before
+  EXPECT_EQ(gdb.target.killed, 0u);
+  gdb.ask("k");
+  gdb.server.disconnected();
+  gdb.server.disconnected();
+  EXPECT_EQ(gdb.target.killed, 1u);
+  EXPECT_EQ(gdb.target.detached, 0u);
   EXPECT_EQ(gdb.target.misused, 0u);
 }
 
