@@ -56,7 +56,7 @@ void GdbServer::connected() {
 }
 
 void GdbServer::disconnected() {
-  points_.clear();
+  forget_points();
   if (kill_owed_) target_.kill();
   kill_owed_ = false;
   if (state_ == State::idle || state_ == State::off || state_ == State::killed) return;
@@ -290,7 +290,7 @@ void GdbServer::go_each(GdbScanner args) {
 }
 
 void GdbServer::detach() {
-  points_.clear();
+  forget_points();
   if (state_ != State::off && state_ != State::killed) {
     state_ = State::detached;
     target_.detach();
@@ -633,6 +633,14 @@ void GdbServer::write_memory(GdbScanner args, bool binary) {
 }
 
 // ---- breakpoints and watchpoints
+
+// For a gdb that goes. The target does it when it lets harts run on; a machine that is off does not.
+void GdbServer::forget_points() {
+  if (state_ == State::off) {
+    for (const GdbPoint& point : points_) (void)target_.remove(point);
+  }
+  points_.clear();
+}
 
 // Z and z: `type,address,kind`. Either may come twice.
 void GdbServer::point(GdbScanner args, bool insert) {

@@ -79,6 +79,7 @@ class GdbServer {
   void choose_thread(GdbScanner args);
   void thread_alive(GdbScanner args);
   void point(GdbScanner args, bool insert);
+  void forget_points();
   void go(GdbScanner args, GdbResume::Action action, bool has_signal);
   void go_each(GdbScanner args);
   void resume(const std::vector<GdbResume>& plan);

@@ -10,9 +10,9 @@ export class Gdb {
   constructor(args = []) {
     this.output = '';
     this.count = 0;
-    this.child = spawn('gdb-multiarch', ['-q', '-nx', ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    // Both kinds of output through one pipe, or they come in any order.
+    this.child = spawn('sh', ['-c', 'exec gdb-multiarch -q -nx "$@" 2>&1', 'sh', ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.child.stdout.on('data', (bytes) => this.take(bytes));
-    this.child.stderr.on('data', (bytes) => this.take(bytes));
     this.child.stdin.on('error', () => {});
     this.exited = new Promise((resolve) => this.child.on('close', (code) => {
       this.fail('gdb has ended');
