@@ -95,11 +95,11 @@ void GdbSocket::serve(int wake) {
       if (errno == EINTR) continue;
       break;
     }
-    if (fds[0].revents != 0) break;
     if (fds[1].revents != 0) {
       GdbStop stop;
       while (read(stops_[0], &stop, sizeof stop) == sizeof stop) server_.stopped(stop);
     }
+    if (fds[0].revents != 0) break;
     if (client_ >= 0) {
       if ((fds[3].revents & POLLOUT) != 0) write_client();
       if (client_ >= 0 && (fds[3].revents & ~POLLOUT) != 0) read_client();
@@ -107,7 +107,6 @@ void GdbSocket::serve(int wake) {
     }
     if (fds[2].revents != 0) accept_client();
   }
-  close_client();
 }
 
 // A pipe holds far more stops than are ever under way: one, and the machine's end.

@@ -27,7 +27,8 @@ class GdbSocket final : public GdbOutput {
   // Whether programs on other computers may reach it.
   bool reachable_from_elsewhere() const { return !loopback_; }
 
-  // Until something can be read from `wake`.
+  // Until something can be read from `wake`, after what was reported before that. The connection stays, for another
+  // call.
   void serve(int wake);
   // Any thread; what it says reaches the server on serve()'s.
   void stopped(const GdbStop& stop);

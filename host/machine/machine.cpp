@@ -404,8 +404,12 @@ void Machine::resume_all() {
 bool Machine::commit_debug_points() {
   if (!debug_points_->commit()) return false;
   if (compiler_tier_) compiler_tier_->registry().forget_left_out();
-  for (u32 i = 0; i < config_.harts; i++) shared_.harts[i].park.store(kParkedMustFlush);
+  drop_caches();
   return true;
+}
+
+void Machine::drop_caches() {
+  for (u32 i = 0; i < config_.harts; i++) shared_.harts[i].park.store(kParkedMustFlush);
 }
 
 u64 Machine::retired() const {

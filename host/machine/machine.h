@@ -108,6 +108,9 @@ class Machine {
   // something to commit.
   DebugPoints& debug_points() { return *debug_points_; }
   bool commit_debug_points();
+  // While all harts are out of run(): each of them forgets everything that it caches before it runs again, as after a
+  // debugger has written into code or page tables.
+  void drop_caches();
   PowerSwitch& power() { return power_; }
   MachineShared& shared() { return shared_; }
   GuestMemory& memory() { return *memory_; }
