@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "api/native_agent.h"
+#include "api/native_debugger.h"
 #include "debug/trace.h"
 #include "devices/virtio/block_backend.h"
 #include "machine/deterministic.h"
@@ -61,6 +62,8 @@ constexpr const char* kUsage =
     "  --agent SOCKET      make a Unix socket whose lines go to the guest's agent, and that gets its answers: ping,\n"
     "                      clock SECONDS.NANOSECONDS, prepare. For the machine itself: !renew (another generation,\n"
     "                      see vmgenid) and !pages (pages of RAM that are not zero, and all)\n"
+    "  --gdb WHERE         listen for gdb: :PORT on this computer, or HOST:PORT\n"
+    "  --gdb-wait          the machine waits until gdb lets it run\n"
     "  --stats             print instructions, time and the RAM hash at the end\n"
     "Ctrl-A x ends the machine, Ctrl-A Ctrl-A sends Ctrl-A.\n";
 
@@ -139,7 +142,8 @@ class NativePlatform final : public Platform {
 
 struct Options {
   MachineConfig config;
-  std::string kernel, initrd, bios = "builtin", dtb, trace, agent;
+  std::string kernel, initrd, bios = "builtin", dtb, trace, agent, gdb;
+  bool gdb_wait = false;
   u64 max_instructions = 0, trace_limit = 0;
   bool stats = false;
   std::string snapshot;
@@ -173,6 +177,8 @@ Status parse_options(int argc, char** argv, Options& options) {
     trace,
     trace_limit,
     agent,
+    gdb,
+    gdb_wait,
     stats,
     snapshot,
     restore,
@@ -197,6 +203,8 @@ Status parse_options(int argc, char** argv, Options& options) {
                                     {"trace", required_argument, nullptr, trace},
                                     {"trace-limit", required_argument, nullptr, trace_limit},
                                     {"agent", required_argument, nullptr, agent},
+                                    {"gdb", required_argument, nullptr, gdb},
+                                    {"gdb-wait", no_argument, nullptr, gdb_wait},
                                     {"stats", no_argument, nullptr, stats},
                                     {"snapshot", required_argument, nullptr, snapshot},
                                     {"restore", required_argument, nullptr, restore},
@@ -222,6 +230,8 @@ Status parse_options(int argc, char** argv, Options& options) {
       case dtb: options.dtb = text; break;
       case trace: options.trace = text; break;
       case agent: options.agent = text; break;
+      case gdb: options.gdb = text; break;
+      case gdb_wait: options.gdb_wait = true; break;
       case zacas: config.zacas = true; break;
       case deterministic: config.deterministic = true; break;
       case stats: options.stats = true; break;
@@ -289,6 +299,9 @@ Status parse_options(int argc, char** argv, Options& options) {
     return Error{"no --kernel given; see hartwood --help"};
   if (!options.trace.empty() && config.harts > 1 && !config.deterministic)
     return Error{"--trace needs one hart or --deterministic"};
+  if (!options.gdb.empty() && config.deterministic)
+    return Error{"--gdb does not go with --deterministic, where nothing comes from outside"};
+  if (options.gdb_wait && options.gdb.empty()) return Error{"--gdb-wait needs --gdb"};
   if (!options.agent.empty() && config.deterministic)
     return Error{"--agent does not go with --deterministic, where nothing comes from outside"};
   return {};
@@ -465,7 +478,8 @@ Result<std::unique_ptr<Machine>> make_machine(const Options& options, MachineCon
 }
 
 // Runs one machine from boot to its end. `reboot` is set if the guest asked for another one.
-Result<int> run_machine(const Options& options, NativePlatform& platform, AgentSocket& agent, bool& reboot) {
+Result<int> run_machine(const Options& options, NativePlatform& platform, AgentSocket& agent, NativeDebugger& debugger,
+                        bool& reboot) {
   reboot = false;
   MachineConfig config = options.config;
   auto shared = std::make_unique<MachineShared>();
@@ -498,12 +512,16 @@ Result<int> run_machine(const Options& options, NativePlatform& platform, AgentS
     if (pipe2(wake, O_CLOEXEC) != 0) return errorf("cannot make a pipe: %s", std::strerror(errno));
     MachineThreads threads(machine, options.max_instructions);
     Saver saver(machine, threads, options);
-    threads.start();
+    if (debugger.active())
+      debugger.start(machine, threads);
+    else
+      threads.start();
     std::thread serving;
     if (agent.active()) serving = std::thread([&] { agent.serve(machine, wake[0]); });
     std::thread console([&] { feed_console(machine, saver, wake[0]); });
     threads.join();
     limited = threads.limited();
+    if (debugger.active()) debugger.machine_ended(machine.shared().power.load() == kPowerReboot);
     if (write(wake[1], "", 1) < 0) std::perror("hartwood");
     console.join();
     if (serving.joinable()) serving.join();
@@ -543,9 +561,17 @@ int run(int argc, char** argv) {
       return 2;
     }
   }
+  NativeDebugger debugger;
+  if (!options.gdb.empty()) {
+    const Status listening = debugger.listen_at(options.gdb, options.gdb_wait, options.follow);
+    if (!listening) {
+      std::fprintf(stderr, "hartwood: %s\n", listening.message().c_str());
+      return 2;
+    }
+  }
   for (;;) {
     bool reboot = false;
-    auto code = run_machine(options, platform, agent, reboot);
+    auto code = run_machine(options, platform, agent, debugger, reboot);
     if (!code) {
       std::fprintf(stderr, "hartwood: %s\n", code.message().c_str());
       return 2;

@@ -2,6 +2,8 @@
 // Memory accesses that miss the TLB: they fill it, split at page borders, reach devices, or fault. Misaligned scalar
 // accesses succeed everywhere in RAM; both pages are translated before a byte is written, and the lower address's fault
 // comes first. Misaligned atomics and misaligned device accesses fault.
+#include <cstring>
+
 #include "base/bits.h"
 #include "hart/hart.h"
 
@@ -38,7 +40,13 @@ bool Hart::access_page(u64 va, unsigned size, Access access, Pa& pa) {
   memory.require(pa, size);
   if (access == Access::store) memory.note_write(pa, size);
   const u8 state = memory.page_state(page);
-  const u8 forbidden = access == Access::store ? kPageWatchWrite | kPageAbsent : kPageWatchRead | kPageAbsent;
+  // Who may store may read-modify-write.
+  constexpr u8 kWatched = kPageWatchRead | kPageWatchWrite;
+  const u8 forbidden = access == Access::store ? kWatched | kPageAbsent : kPageWatchRead | kPageAbsent;
+  if (parts_.debug != nullptr && ((state & kWatched) != 0 || parts_.debug->watches_page(va))) [[unlikely]] {
+    note_watched(va, pa, size, access);
+    return true;
+  }
   if (state & forbidden) return true;
   bool uniform = true;
   const Pa whole(pa.value & ~kPageMask);
@@ -77,7 +85,7 @@ void Hart::note_tohost(Pa pa) {
   const u64 mailbox = options_.tohost_pa;
   if (mailbox == 0 || parts_.host == nullptr || pa.value < mailbox || pa.value >= mailbox + 8) return;
   u64 value = 0;
-  parts_.memory.load(Pa(mailbox), value);
+  parts_.memory.fetch(Pa(mailbox), value);
   if (value != 0) {
     parts_.host->tohost(value);
     leave_ = true;
@@ -160,7 +168,9 @@ bool Hart::zero_block(u64 va) {
     return false;
   }
   if (!parts_.memory.contains(pa, kBlock)) return fail(Cause::store_access, va);
-  return parts_.memory.fill(pa, 0, kBlock);
+  parts_.memory.note_write(pa, kBlock);
+  std::memset(parts_.memory.ram() + parts_.memory.offset_of(pa), 0, kBlock);
+  return true;
 }
 
 bool Hart::peek(u64 va, void* to, unsigned size) {
@@ -171,7 +181,7 @@ bool Hart::peek(u64 va, void* to, unsigned size) {
     Trap trap;
     const Privilege privilege = effective_privilege(state_, Access::load);
     if (!translate(state_, parts_.memory, va + i, 1, Access::load, privilege, translation, trap) ||
-        !parts_.memory.read(translation.pa, {out + i, 1})) {
+        !parts_.memory.fetch(translation.pa, out[i])) {
       trap_ = kept;
       return false;
     }

@@ -90,8 +90,35 @@ void CodeCache::reset(DecodedPage& page, u64 number, bool fresh) {
   memory_.set_page_state(number, kPageCode);
   page.generation = memory_.code_generation(number);
   std::memcpy(page.bytes, memory_.ram() + (number << kPageShift), kPageBytes);
-  if (!fresh) std::memset(static_cast<void*>(page.slots), 0, sizeof page.slots);
+  if (!fresh) clear_slots(page);
   page.slots[DecodedPage::kSlots].op = kSlotPageEnd;
+  for (const auto& [where, slot] : planted_) {
+    if (where == number) page.slots[slot].op = kSlotBreak;
+  }
+}
+
+void CodeCache::clear_slots(DecodedPage& page) {
+  std::memset(static_cast<void*>(page.slots), 0, sizeof page.slots);
+  page.slots[DecodedPage::kSlots].op = kSlotPageEnd;
+}
+
+void CodeCache::plant(DecodedPage& page, u32 slot) {
+  if (page.slots[slot].op == kSlotBreak) return;
+  planted_.push_back({page.page, slot});
+  // Sequences before it may reach over it.
+  clear_slots(page);
+  for (const auto& [where, planted] : planted_) {
+    if (where == page.page) page.slots[planted].op = kSlotBreak;
+  }
+}
+
+void CodeCache::unplant_all() {
+  for (const auto& [where, slot] : planted_) {
+    for (u32 at = buckets_[where & (kBuckets - 1)]; at != 0; at = pages_[at - 1].next) {
+      if (pages_[at - 1].page == where) clear_slots(pages_[at - 1]);
+    }
+  }
+  planted_.clear();
 }
 
 Insn CodeCache::decode_one(const DecodedPage& page, u32 slot) const {

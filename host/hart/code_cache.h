@@ -26,7 +26,8 @@ inline constexpr u16 kCompact = 512;
 inline constexpr u16 kSlotIllegal = 1024;
 inline constexpr u16 kSlotPageEnd = 1025;    // the slot after the page's last
 inline constexpr u16 kSlotStraddle = 1026;   // a 4-byte instruction whose second half is in the next page
-inline constexpr u16 kSlotSequences = 1027;  // from here on: the first instruction of a sequence (sequences.h)
+inline constexpr u16 kSlotBreak = 1027;      // a breakpoint is planted here: what the bytes say, after a look
+inline constexpr u16 kSlotSequences = 1028;  // from here on: the first instruction of a sequence (sequences.h)
 static_assert(kOpCount < kCompact);
 
 // The register number that collects writes to x0.
@@ -52,6 +53,9 @@ class CodeCache {
   const DecodedPage* known(u64 page) const;
   // Decodes one slot, which is kSlotUndecoded, and those behind it that may form a sequence with it.
   void decode_slot(DecodedPage& page, u32 slot);
+  // Puts a breakpoint into a slot of `page`, which find() has returned; it stays through whatever becomes of the page.
+  void plant(DecodedPage& page, u32 slot);
+  void unplant_all();
   // After FENCE.I: what was decoded before must be compared before it runs again.
   void new_epoch() { epoch_++; }
   u64 decoded_pages() const { return decoded_pages_; }
@@ -62,6 +66,7 @@ class CodeCache {
   static constexpr u32 kBuckets = 4096;
   // `fresh`: its slots are zero.
   void reset(DecodedPage& page, u64 number, bool fresh);
+  static void clear_slots(DecodedPage& page);
   Insn decode_one(const DecodedPage& page, u32 slot) const;
   DecodedPage* take_page(u64 number, bool& fresh);
 
@@ -72,7 +77,8 @@ class CodeCache {
   DecodedPage* pages_;  // slots take memory when they are decoded
   u32 used_ = 0;
   u32 victim_ = 0;
-  std::unique_ptr<u32[]> buckets_;  // index + 1
+  std::unique_ptr<u32[]> buckets_;            // index + 1
+  std::vector<std::pair<u64, u32>> planted_;  // page and slot
   u32 epoch_ = 1;
   u64 decoded_pages_ = 0;
   u64 evictions_ = 0;

@@ -99,6 +99,7 @@ struct Eval : EvalArithmetic {
     while (!memory.compare_exchange<U>(
         pa, old, static_cast<U>(semantics::amo_result<T>(kind, static_cast<T>(old), static_cast<T>(operand))))) {
     }
+    hart.note_watched_read();
     hart.note_tohost(pa);
     return {true, extended(static_cast<T>(old))};
   }
@@ -121,10 +122,13 @@ struct Eval : EvalArithmetic {
     Pa pa;
     if (!hart.atomic_address<sizeof(T)>(va, Access::store, pa)) return {false, 0};
     state.reserved = false;
-    if (!reserved || state.reserved_pa != pa.value || state.reserved_size != sizeof(T)) return {true, 1};
     U expected = static_cast<U>(state.reserved_value);
-    const bool stored = hart.parts_.memory.compare_exchange<U>(pa, expected, static_cast<U>(value));
-    if (stored) hart.note_tohost(pa);
+    const bool stored = reserved && state.reserved_pa == pa.value && state.reserved_size == sizeof(T) &&
+                        hart.parts_.memory.compare_exchange<U>(pa, expected, static_cast<U>(value));
+    if (stored)
+      hart.note_tohost(pa);
+    else
+      hart.forget_watched();
     return {true, stored ? u64{0} : u64{1}};
   }
   template <class T>
@@ -133,6 +137,7 @@ struct Eval : EvalArithmetic {
     Pa pa;
     if (!hart.atomic_address<sizeof(T)>(va, Access::store, pa)) return {false, 0};
     U seen = static_cast<U>(expected);
+    hart.note_watched_read();
     if (hart.parts_.memory.compare_exchange<U>(pa, seen, static_cast<U>(desired))) hart.note_tohost(pa);
     return {true, extended(static_cast<T>(seen))};
   }
@@ -149,6 +154,7 @@ struct Eval : EvalArithmetic {
     const u64 va = rs1();
     Pa pa;
     if (!hart.atomic_address<16>(va, Access::store, pa)) return false;
+    hart.note_watched_read();
     const bool sink = insn.rd == kSinkRegister;
     const u64 expected_low = sink ? 0 : state.x[insn.rd], expected_high = sink ? 0 : state.x[insn.rd + 1];
     const u32 rs2 = insn.rs2();
@@ -302,6 +308,7 @@ struct Eval : EvalArithmetic {
 };
 
 Hart::Flow Hart::execute(const Insn& slot, u64 pc, u32 length, u32 bits, u64& target) {
+  executing_pc_ = pc;
   Eval c(*this, slot, pc, length, bits);
   bool done = false;
   switch (static_cast<Op>(slot.op >= kCompact && slot.op < kSlotIllegal ? slot.op - kCompact : slot.op)) {

@@ -14,6 +14,7 @@
 #include <bitset>
 
 #include "hart/code_cache.h"
+#include "hart/debug_points.h"
 #include "hart/interfaces.h"
 #include "hart/mmu.h"
 #include "hart/tlb.h"
@@ -43,6 +44,7 @@ struct HartParts {
   Tracer* tracer = nullptr;
   HostInterface* host = nullptr;
   VirtualTime* virtual_time = nullptr;  // null: a clock thread watches the deadlines
+  DebugPoints* debug = nullptr;         // null: there is no debugger
 };
 
 class Hart final : public FenceTarget {
@@ -52,6 +54,7 @@ class Hart final : public FenceTarget {
     mail,     // a message waits for the hart's worker; with virtual time also: it sleeps, or is stopped
     stopped,  // kAttentionStop is set
     power,    // the machine was powered off, rebooted, crashed or has exited
+    debug,    // a breakpoint or watchpoint was met (DebugPoints::take_stop() says which), by this hart or a device
   };
 
   Hart(const HartOptions& options, const HartParts& parts);
@@ -61,7 +64,8 @@ class Hart final : public FenceTarget {
   Exit run(u64 budget);
 
   // Executes exactly `count` instructions (trapping ones count) although kAttentionStop is set, for debuggers: a WFI is
-  // one that ends at once. Returns how many were executed: fewer if the hart is stopped by HSM, or the machine ends.
+  // one that ends at once. Returns how many were executed: fewer if the hart is stopped by HSM, the machine ends, or a
+  // breakpoint or watchpoint is met. The breakpoint where the hart stands does not count.
   u64 step(u64 count);
 
   HartState& state() { return state_; }
@@ -100,6 +104,9 @@ class Hart final : public FenceTarget {
   void flush_everything() override;
 
   u64 traps() const { return traps_; }
+  const DebugPoints* debug() const { return parts_.debug; }
+  // What address translation depends on for a debugger: satp, or 0 where addresses are not translated.
+  u64 data_space() const { return state_.privilege == Privilege::machine ? 0 : state_.satp; }
   const Tlb& tlb() const { return tlb_; }
 
   // Compiled code: what jit/hart_code.h needs of the hart. `code` outlives the hart's last run; null: interpreted only.
@@ -178,6 +185,7 @@ class Hart final : public FenceTarget {
   bool load_slow(u64 va, unsigned size, u64& value);
   bool store_slow(u64 va, unsigned size, u64 value);
   bool access_page(u64 va, unsigned size, Access access, Pa& pa);
+  void note_watched(u64 va, Pa pa, unsigned size, Access access);
   bool memory_in_two_pages(u64 va, unsigned first, unsigned size, Access access, Pa& low, Pa& high);
   bool physical_load(Pa pa, u64 va, unsigned size, u64& value);
   bool physical_store(Pa pa, u64 va, unsigned size, u64 value);
@@ -193,6 +201,18 @@ class Hart final : public FenceTarget {
   bool atomic_address_slow(u64 va, unsigned size, Access access, Pa& pa);
   bool zero_block(u64 va);
   void note_tohost(Pa pa);
+  // A read-modify-write: the last store's bytes were read too. And a store-conditional that did not store.
+  void note_watched_read() {
+    if (watched_count_ != 0) [[unlikely]]
+      watched_[watched_count_ - 1].read = true;
+  }
+  void forget_watched() { watched_count_ = 0; }
+
+  // debug.cpp
+  bool meets_breakpoint(u64 pc);
+  void plant_breakpoints(DecodedPage& page, u64 va);
+  void judge_watched();
+  void take_up_debug_points();
   TlbContext data_context() const;
 
   // trap.cpp
@@ -290,12 +310,21 @@ class Hart final : public FenceTarget {
   u64 mip_ = 0;
   u64 end_ = 0;  // state_.retired once the slice's budget is used up without traps
   u64 traps_ = 0;
-  bool leave_ = false;     // the fast loop must return
-  bool refetch_ = false;   // code pages may map elsewhere: the fast loop must look for its page again
-  bool waiting_ = false;   // in WFI
-  bool stepping_ = false;  // in step()
-  u64 executed_ = 0;       // instructions, those that trapped included
-  bool jumped_ = false;    // firmware set pc
+  bool leave_ = false;             // the fast loop must return
+  bool refetch_ = false;           // code pages may map elsewhere: the fast loop must look for its page again
+  bool waiting_ = false;           // in WFI
+  bool stepping_ = false;          // in step()
+  bool stopped_by_debug_ = false;  // a breakpoint or watchpoint was met: leave run()
+  bool must_follow_ = false;       // a watched page was found: all harts have to flush
+  u32 debug_epoch_ = 0;
+  u64 passed_break_ = ~u64{0};  // pc at which the hart has stopped: it goes on from there
+  u64 executing_pc_ = 0;        // of what execute() executes, or did last
+  // What the instruction accesses of watched pages: two pages, or one by a read-modify-write.
+  static constexpr u32 kMostWatched = 4;
+  u32 watched_count_ = 0;
+  WatchedAccess watched_[kMostWatched];
+  u64 executed_ = 0;     // instructions, those that trapped included
+  bool jumped_ = false;  // firmware set pc
 
   // The offset in RAM of an access of kSize bytes, and whether the table has it; see tlb.h.
   template <unsigned kSize>

@@ -57,6 +57,8 @@ DecodedPage* Hart::fetch_page(u64 pc) {
   if (code_.evictions() != evictions) flush_fetch();
   bool uniform = true;
   pmp_allows(state_, Pa(translation.pa.value & ~kPageMask), kPageBytes, Access::fetch, state_.privilege, &uniform);
+  if (parts_.debug != nullptr && parts_.debug->has_breakpoints()) [[unlikely]]
+    plant_breakpoints(*page, pc);
   // Where PMP cuts the page, every entry into it is checked anew; a run inside it is not [priv: PMP, matching].
   note_code(pc, translation);
   FetchEntry& fresh = fetch_entry(pc);
@@ -67,7 +69,7 @@ DecodedPage* Hart::fetch_page(u64 pc) {
 bool Hart::fetch_half(u64 va, u16& half) {
   Translation translation;
   if (!translate(state_, parts_.memory, va, 2, Access::fetch, state_.privilege, translation, trap_)) return false;
-  if (!parts_.memory.load(translation.pa, half)) return fail(Cause::fetch_access, va);
+  if (!parts_.memory.fetch(translation.pa, half)) return fail(Cause::fetch_access, va);
   return true;
 }
 
@@ -101,6 +103,7 @@ void Hart::interpret_traced(u32 steps) {
   select_tables();
   while (steps-- != 0 && !leave_) {
     const u64 pc = state_.pc;
+    if (meets_breakpoint(pc)) return;
     u16 low = 0, high = 0;
     u64 target = 0;
     Flow flow = Flow::trap;
@@ -598,6 +601,10 @@ enter_page:
 
       case kSlotUndecoded: code_.decode_slot(*loop_.page, static_cast<u32>((c.slot - loop_.first) >> 3)); continue;
       case kSlotPageEnd: HW_SYNC_PC(); goto enter_page;
+      case kSlotBreak:
+        HW_SYNC_PC();
+        if (c.budget == 0 || meets_breakpoint(pc)) goto out;
+        goto short_of_budget;
       default:
       short_of_budget:
         if (c.budget == 0) {
@@ -613,11 +620,14 @@ enter_page:
         const u32 length = instruction_length(low);
         u64 target = 0;
         Flow flow;
-        if (c.insn().op == kSlotStraddle) {
+        const bool straddles = length == 4 && at == kPageBytes - 2;
+        if (straddles) {
           flow = execute_straddling(pc, low, target);
         } else {
           const u32 word = length == 4 ? load_le<u32>(loop_.page->bytes + at) : low;
           Insn insn = c.insn();
+          if (insn.op == kSlotBreak) [[unlikely]]
+            insn = to_slot(decode(word, options_.isa));
           insn.op = first_of_sequence(insn.op);
           flow = execute(insn, pc, length, word, target);
         }
@@ -627,7 +637,7 @@ enter_page:
               pc += length;
               goto out;
             }
-            if (c.insn().op == kSlotStraddle) {
+            if (straddles) {
               pc += length;
               goto enter_page;
             }

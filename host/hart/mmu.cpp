@@ -52,6 +52,7 @@ Walk walk(const HartState& state, GuestMemory& memory, u64 va, Access access, Pr
     // step 2
     if (!memory.contains(at, 8) || !pmp_allows(state, at, 8, Access::load, Privilege::supervisor, nullptr))
       return fail(access_fault(access));
+    memory.tell_watcher(at, 8, false, true);
     u64 entry = memory.atomic_load<u64>(at);
     // step 3
     if (!(entry & pte::kV) || ((entry & pte::kW) && !(entry & pte::kR)) || (entry & pte::kReserved))
@@ -85,6 +86,7 @@ Walk walk(const HartState& state, GuestMemory& memory, u64 va, Access access, Pr
       if (!pmp_allows(state, at, 8, Access::store, Privilege::supervisor, nullptr)) return fail(access_fault(access));
       // Pairs with the guest's own atomic changes of the PTE.
       u64 seen = entry;
+      memory.tell_watcher(at, 8, true, true);
       if (!memory.compare_exchange<u64>(at, seen, entry | wanted)) return Walk::again;
       entry |= wanted;
     }

@@ -3,13 +3,14 @@
 // protocol.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/bits.h"
 #include "hart/hart.h"
 
 namespace hartwood {
 namespace {
-constexpr u32 kWakeAlways = kAttentionStop | kAttentionMail;
+constexpr u32 kWakeAlways = kAttentionStop | kAttentionMail | kAttentionDebug;
 // In HartShared::start_address of a suspended hart: it goes on where it is. (Addresses of instructions are even.)
 constexpr u64 kRetentive = ~u64{0};
 }  // namespace
@@ -90,6 +91,10 @@ void Hart::note_code(u64 va, const Translation& translation) {
 void Hart::publish_retired() { shared_.retired.store_relaxed(state_.retired); }
 
 void Hart::flush(const FenceRequest& request) {
+  if (request.kinds & kFenceAll) {
+    flush_everything();
+    return;
+  }
   if (request.kinds & kFenceCode) {
     code_.new_epoch();
     if (translated_ != nullptr) translated_->fence_code();
@@ -118,6 +123,7 @@ void Hart::flush(const FenceRequest& request) {
 }
 
 void Hart::flush_everything() {
+  take_up_debug_points();
   code_.new_epoch();
   tlb_.flush_all();
   supervisor_code_local_ = false;
@@ -280,6 +286,11 @@ bool Hart::handle_attention(Exit& exit) {
     exit = Exit::stopped;
     return true;
   }
+  if (seen & kAttentionDebug) {
+    attention.take(options_.id, kAttentionDebug);
+    exit = Exit::debug;
+    return true;
+  }
   if (seen & kAttentionMail) {
     attention.take(options_.id, kAttentionMail);
     exit = Exit::mail;
@@ -307,6 +318,7 @@ Hart::Exit Hart::run(u64 budget) {
   if (parts_.attention.shared().power.load() != kPowerOn) return park_and_return(Exit::power);
   refresh_lines();
   refresh_timers();
+  if (passed_break_ != state_.pc) passed_break_ = ~u64{0};
   u64 left = budget;
   for (;;) {
     Exit exit;
@@ -358,6 +370,10 @@ Hart::Exit Hart::run(u64 budget) {
     left -= done;
     executed_ += done;
     publish_retired();
+    if (watched_count_ != 0) [[unlikely]]
+      judge_watched();
+    if (std::exchange(stopped_by_debug_, false)) [[unlikely]]
+      return park_and_return(Exit::debug);
   }
 }
 
@@ -367,7 +383,7 @@ u64 Hart::step(u64 count) {
   while (executed_ - before < count) {
     const u64 last = executed_;
     const Exit exit = run(count - (last - before));
-    if (exit == Exit::power || (exit == Exit::budget && executed_ == last)) break;
+    if (exit == Exit::power || exit == Exit::debug || (exit == Exit::budget && executed_ == last)) break;
   }
   stepping_ = false;
   return executed_ - before;

@@ -91,9 +91,9 @@ u32 Hart::execute_accesses_for_translated(const AccessRun& run, u64 pc, u32 budg
     const u64 at = (pc & kPageMask) + bytes;
     const Pa pa(kRamBase + (page << kPageShift) + at);
     u16 low = 0, high = 0;
-    if (at + 2 > kPageBytes || !parts_.memory.load(pa, low)) break;
+    if (at + 2 > kPageBytes || !parts_.memory.fetch(pa, low)) break;
     const u32 length = instruction_length(low);
-    if (at + length > kPageBytes || (length == 4 && !parts_.memory.load(pa + 2, high))) break;
+    if (at + length > kPageBytes || (length == 4 && !parts_.memory.fetch(pa + 2, high))) break;
     const u32 word = low | u32{high} << 16;
     const Decoded decoded = decode(word, options_.isa);
     const std::optional<PlainAccess> access = plain_access(decoded);

@@ -45,7 +45,8 @@ void Hart::context_changed() {
 }
 
 void Hart::take_trap(u64 pc) {
-  end_--;  // the instruction used up budget but did not retire
+  watched_count_ = 0;  // nothing was accessed
+  end_--;              // the instruction used up budget but did not retire
   enter_trap(static_cast<u64>(trap_.cause), trap_.tval, pc, false);
 }
 

@@ -104,6 +104,7 @@ u32 Compiler::compile(const Request& request, const SeenTargets& seen) {
     window.copy_page(i, memory_.ram() + (page << kPageShift));
   }
   if (!window.has(request.entry)) return 0;
+  window.left_out = registry_.left_out(request.pages);
   std::vector<Region> regions;
   const Request::Grown* const grown = joined(window, request, seen);
   if (grown != nullptr) {
@@ -159,6 +160,7 @@ u32 Compiler::compile(const Request& request, const SeenTargets& seen) {
     for (u32 page = range.offset >> kPageShift; page <= (range.offset + range.bytes - 1) >> kPageShift; page++)
       module->pages[page] = request.pages[page];
   }
+  module->leaves_out = !window.left_out.empty();
   module->emitted_bytes = static_cast<u32>(emitted.bytes.size());
   bytes_ = std::move(emitted.bytes);
   return registry_.publish(std::move(module));

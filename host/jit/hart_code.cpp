@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jit/hart_code.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -115,6 +116,20 @@ void HartCode::dropped(u32 module) {
   registry_.dropped(hart_.id(), module);
 }
 
+// Whether a breakpoint lies inside of a module whose window begins at `first_va` here. Then the module is of no use any
+// more; what is made next has no such instruction.
+bool HartCode::has_breakpoint(CompiledModule& module, u64 first_va) {
+  bool found = false;
+  hart_.debug()->each_break(first_va, kWindowBytes, [&](u64 va) {
+    const u32 offset = static_cast<u32>(va - first_va);
+    const auto holds = [&](const CompiledModule::Range& range) { return offset - range.offset < range.bytes; };
+    if (std::ranges::none_of(module.ranges, holds)) return;
+    registry_.leave_out(module, module.pages[offset >> kPageShift], offset);
+    found = true;
+  });
+  return found;
+}
+
 // The code at `pc`, or 0. Enters it into the jump cache.
 CodePlace HartCode::find(u64 pc, u64 page) {
   const u64 va = pc & ~kPageMask;
@@ -129,6 +144,8 @@ CodePlace HartCode::find(u64 pc, u64 page) {
     checked_[module->id] = epoch_;
   }
   const u32 home = module->entries[entry].offset >> kPageShift;
+  if (hart_.debug() != nullptr && hart_.debug()->has_breakpoints() && has_breakpoint(*module, va - home * kPageBytes))
+    return 0;
   for (u32 i = 0; i < kWindowPages; i++) {
     if (module->pages[i] == kNoPage) continue;
     note_page((va >> kPageShift) + i - home);

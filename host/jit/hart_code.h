@@ -55,6 +55,7 @@ class HartCode final : public TranslatedCode {
   // Where there is no code, the entry says so with an odd pc, which no jump asks for.
   JumpEntry& entry_of(u64 pc) { return cache_[(pc >> 1) & (kJumpEntries - 1)]; }
   CodePlace find(u64 pc, u64 page);
+  bool has_breakpoint(CompiledModule& module, u64 first_va);
   void consider_gap(u64 pc);
   void consider(u64 pc, u64 page, u32 jumps, bool indirect);
 

@@ -70,7 +70,7 @@ class Discovery {
       bits |= u32{load_le<u16>(window_.at(offset + 2))} << 16;
     }
     const Decoded decoded = decode(bits, isa_);
-    return Known{decoded, bits, flow_of(decoded)};
+    return Known{decoded, bits, window_.leaves_out(offset) ? Flow::interpret : flow_of(decoded)};
   }
   bool executed(i32 offset) const { return window_.executed(static_cast<u32>(offset)); }
   // Where a direct transfer goes; may be outside of the window.

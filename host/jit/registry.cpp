@@ -144,6 +144,42 @@ u32 Registry::publish(std::unique_ptr<CompiledModule> module) {
   return id;
 }
 
+void Registry::leave_out(CompiledModule& module, u64 page, u32 offset) {
+  Guard guard(lock_);
+  module.dead.store(1);
+  std::vector<u16>& offsets = left_out_[page];
+  const u16 place = static_cast<u16>(offset & kPageMask);
+  if (std::ranges::find(offsets, place) == offsets.end()) offsets.push_back(place);
+  for (const CompiledModule::Entry& entry : module.entries)
+    asked_.erase(key(module.pages[entry.offset >> kPageShift], entry.offset));
+}
+
+std::vector<u32> Registry::left_out(const std::array<u64, kWindowPages>& pages) {
+  Guard guard(lock_);
+  std::vector<u32> all;
+  for (u32 i = 0; i < kWindowPages && !left_out_.empty(); i++) {
+    const auto found = pages[i] == kNoPage ? left_out_.end() : left_out_.find(pages[i]);
+    if (found == left_out_.end()) continue;
+    for (const u16 place : found->second) all.push_back(i * static_cast<u32>(kPageBytes) + place);
+  }
+  std::ranges::sort(all);
+  return all;
+}
+
+void Registry::forget_left_out() {
+  Guard guard(lock_);
+  for (const auto& [page, offsets] : left_out_) {
+    for (const u16 offset : offsets) asked_.erase(key(page, offset));
+  }
+  left_out_.clear();
+  for (const auto& module : modules_) {
+    if (module == nullptr || !module->leaves_out || module->dead.load() != 0) continue;
+    module->dead.store(1);
+    for (const CompiledModule::Entry& entry : module->entries)
+      asked_.erase(key(module->pages[entry.offset >> kPageShift], entry.offset));
+  }
+}
+
 bool Registry::check_source(CompiledModule& module) {
   const u8* source = module.source.data();
   for (const CompiledModule::Range& range : module.ranges) {

@@ -88,8 +88,9 @@ struct CompiledModule {
   u32 emitted_bytes = 0;
   Atomic<u32> installed{0};  // bit per hart
   Atomic<u32> dead{0};
-  u32 published = 0;   // Registry::now() then
-  u32 last_found = 0;  // and when a hart found it last
+  u32 published = 0;        // Registry::now() then
+  u32 last_found = 0;       // and when a hart found it last
+  bool leaves_out = false;  // it was made without some instruction
   bool dropping = false;
   u32 forgotten = 0;  // bit per hart that acknowledged the drop
 };
@@ -153,6 +154,16 @@ class Registry {
   void slots_of(u32 id, u32& slot, u32& count);
   // Counted when there is work for a compiler.
   Atomic<u32>& work() { return work_; }
+
+  // ---- breakpoints
+  // A hart has found a module with this instruction inside, at `offset` of RAM page `page`, which compiled code has to
+  // leave out from now on.
+  void leave_out(CompiledModule& module, u64 page, u32 offset);
+  // As window offsets.
+  std::vector<u32> left_out(const std::array<u64, kWindowPages>& pages);
+  // Nothing is left out any more; modules without such instructions are made anew. While all harts are out of run().
+  void forget_left_out();
+
   void set_budget(u64 emitted_bytes) { budget_ = emitted_bytes; }
 
  private:
@@ -179,7 +190,8 @@ class Registry {
     bool waiting = false;
   };
   std::unordered_map<u64, Asked> asked_;
-  std::unordered_map<u64, std::vector<u16>> places_;  // asked for, by RAM page
+  std::unordered_map<u64, std::vector<u16>> places_;    // asked for, by RAM page
+  std::unordered_map<u64, std::vector<u16>> left_out_;  // by RAM page
   u32 next_slot_, end_slot_;
   std::vector<std::pair<u32, u32>> free_slots_;
   u64 budget_ = kCodeMemory / kMemoryPerByte;

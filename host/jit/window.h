@@ -4,6 +4,7 @@
 // with RAM before it runs the result, so it does not matter whether a page was written while it was copied.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -36,6 +37,9 @@ class Window {
     if (executed_halfwords.empty() || offset >= kWindowBytes) return true;
     return bit(executed_halfwords[offset / 128], offset / 2 % 64);
   }
+  // Instructions that compiled code must leave to the interpreter: window offsets, sorted.
+  std::vector<u32> left_out;
+  bool leaves_out(u32 offset) const { return std::ranges::binary_search(left_out, offset); }
   bool has(u32 offset) const { return offset < kWindowBytes && bit(present_, offset >> kPageShift); }
   const u8* at(u32 offset) const { return bytes_.data() + offset; }
 

@@ -51,6 +51,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Pl
   if (!memory) return memory.error();
   std::unique_ptr<Machine> machine(new Machine(config, platform, shared, clock));
   machine->memory_ = std::move(*memory);
+  machine->debug_points_ = std::make_unique<DebugPoints>(*machine->memory_, machine->attention_);
   const Status mapped = machine->map_devices();
   if (!mapped) return mapped.error();
   return machine;
@@ -265,6 +266,7 @@ void Machine::make_harts() {
     const bool virtual_time = clock_ == &virtual_clock_;
     if (compiler_tier_ || virtual_time) options.slice = 32768;
     HartParts parts{*memory_, bus_, attention_, *clock_, sbi_.get(), tracer_, htif_.get()};
+    parts.debug = debug_points_.get();
     if (virtual_time) parts.virtual_time = &virtual_clock_;
     harts_.push_back(std::make_unique<Hart>(options, parts));
     if (compiler_tier_)
@@ -397,6 +399,17 @@ void Machine::resume_all() {
   // Deadlines that passed meanwhile are found by the harts and by run_clock() when they start.
   resume_clock();
   for (u32 i = 0; i < config_.harts; i++) attention_.take(i, kAttentionStop);
+}
+
+bool Machine::commit_debug_points() {
+  if (!debug_points_->commit()) return false;
+  if (compiler_tier_) compiler_tier_->registry().forget_left_out();
+  drop_caches();
+  return true;
+}
+
+void Machine::drop_caches() {
+  for (u32 i = 0; i < config_.harts; i++) shared_.harts[i].park.store(kParkedMustFlush);
 }
 
 u64 Machine::retired() const {

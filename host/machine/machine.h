@@ -104,6 +104,13 @@ class Machine {
   void note_snapshot(const SnapshotId& id);
   // From the platform's entropy; where that repeats, from the state.
   SnapshotId new_snapshot_id(std::span<const u8> state);
+  // Breakpoints and watchpoints. Changed while all harts are out of run(), and then committed: true if there was
+  // something to commit.
+  DebugPoints& debug_points() { return *debug_points_; }
+  bool commit_debug_points();
+  // While all harts are out of run(): each of them forgets everything that it caches before it runs again, as after a
+  // debugger has written into code or page tables.
+  void drop_caches();
   PowerSwitch& power() { return power_; }
   MachineShared& shared() { return shared_; }
   GuestMemory& memory() { return *memory_; }
@@ -195,6 +202,7 @@ class Machine {
   AgentOutput agent_output_;
   LockedEntropy entropy_;
   std::unique_ptr<GuestMemory> memory_;
+  std::unique_ptr<DebugPoints> debug_points_;
   Bus bus_;
   IsaOptions isa_;
 

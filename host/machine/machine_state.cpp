@@ -138,7 +138,7 @@ Status Machine::load_state(StateReader& in) {
     harts_[i]->set_waiting(waiting[i]);
     // A start is announced where one waits, and nowhere else: a later starter's would be taken for announced before it
     // has written its arguments.
-    const u32 start = shared_.harts[i].hsm_state.load() == kHsmStartPending ? kAttentionStart : 0;
+    const u32 start = shared_.harts[i].hsm_state.load() == kHsmStartPending ? u32{kAttentionStart} : 0;
     attention_.post(i, kAttentionInterrupt | kAttentionTimer | start);
   }
   return {};

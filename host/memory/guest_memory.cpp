@@ -65,19 +65,26 @@ GuestMemory::~GuestMemory() {
 
 std::span<const u8> GuestMemory::readable(Pa pa, u64 bytes) const {
   if (!contains(pa, bytes)) return {};
-  if (bytes != 0) require(pa, bytes);
+  if (bytes != 0) {
+    tell_watcher(pa, bytes, false);
+    require(pa, bytes);
+  }
   return {ram_ + offset_of(pa), static_cast<size_t>(bytes)};
 }
 
 std::span<u8> GuestMemory::writable(Pa pa, u64 bytes) {
   if (!contains(pa, bytes)) return {};
-  if (bytes != 0) note_write(pa, bytes);
+  if (bytes != 0) {
+    tell_watcher(pa, bytes, true);
+    note_write(pa, bytes);
+  }
   return {ram_ + offset_of(pa), static_cast<size_t>(bytes)};
 }
 
 bool GuestMemory::read(Pa pa, std::span<u8> to) const {
   if (!contains(pa, to.size())) return false;
   if (to.empty()) return true;
+  tell_watcher(pa, to.size(), false);
   require(pa, to.size());
   std::memcpy(to.data(), ram_ + offset_of(pa), to.size());
   return true;
@@ -116,6 +123,16 @@ void GuestMemory::note_page_write(u64 page) {
   // Pairs with the decoder, which sets kPageCode before it copies the page's bytes: a write that comes later than the
   // copy finds the bit here and changes the generation that the copy is keyed by.
   if (old & kPageCode) generations_[page].fetch_add(1);
+}
+
+void GuestMemory::tell_of_access(Pa pa, u64 bytes, bool write, bool walk) const {
+  if (!contains(pa, bytes)) return;
+  for (u64 at = pa.value, end = pa.value + bytes; at < end;) {
+    const u64 in_page = std::min(end - at, kPageBytes - (at & kPageMask));
+    if (page_state(offset_of(Pa(at)) >> kPageShift) & (kPageWatchRead | kPageWatchWrite))
+      watcher_->accessed(Pa(at), in_page, write, walk);
+    at += in_page;
+  }
 }
 
 void GuestMemory::expect_pages(PageSource& source) {

@@ -51,6 +51,15 @@ class PageSource {
   virtual void want(u64 page) = 0;
 };
 
+// Who is told of accesses to pages that are watched (kPageWatchRead, kPageWatchWrite), but of those that harts' own
+// instructions make: harts know more of them, and tell by themselves.
+class MemoryWatcher {
+ public:
+  virtual ~MemoryWatcher() = default;
+  // Before the access, on its thread. [pa, pa + bytes) is RAM and in one page. `walk`: of a page-table entry.
+  virtual void accessed(Pa pa, u64 bytes, bool write, bool walk) = 0;
+};
+
 class GuestMemory {
  public:
   // `bytes`: 64 MiB to 2 GiB, a power of two; another size is an error that lists the accepted ones.
@@ -81,6 +90,12 @@ class GuestMemory {
   // Little-endian scalars of any alignment, not atomic. load: false if not RAM.
   template <class T>
   bool load(Pa pa, T& value) const {
+    tell_watcher(pa, sizeof(T), false);
+    return fetch(pa, value);
+  }
+  // The same for the code of harts, and for what watches.
+  template <class T>
+  bool fetch(Pa pa, T& value) const {
     if (!contains(pa, sizeof(T))) return false;
     require(pa, sizeof(T));
     value = load_le<T>(ram_ + offset_of(pa));
@@ -89,6 +104,7 @@ class GuestMemory {
   template <class T>
   bool store(Pa pa, T value) {
     if (!contains(pa, sizeof(T))) return false;
+    tell_watcher(pa, sizeof(T), true);
     note_write(pa, sizeof(T));
     store_le(ram_ + offset_of(pa), value);
     return true;
@@ -104,6 +120,7 @@ class GuestMemory {
   }
   template <class T>
   void atomic_store(Pa pa, T value) {
+    tell_watcher(pa, sizeof(T), true);
     note_write(pa, sizeof(T));
     schedule_point();
     word<T>(pa).store(value);
@@ -144,6 +161,13 @@ class GuestMemory {
     }
   }
 
+  // While nobody accesses anything; null: nobody watches. Outlives the memory's users.
+  void set_watcher(MemoryWatcher* watcher) { watcher_ = watcher; }
+  void tell_watcher(Pa pa, u64 bytes, bool write, bool walk = false) const {
+    if (watcher_ != nullptr) [[unlikely]]
+      tell_of_access(pa, bytes, write, walk);
+  }
+
   // Absent pages. Before the first access, on one thread: `source` will bring what is marked kPageAbsent.
   void expect_pages(PageSource& source);
   // The bytes of pages have been written in place and their marks cleared: who waits looks again.
@@ -166,12 +190,14 @@ class GuestMemory {
   explicit GuestMemory(u64 bytes);
   void note_page_write(u64 page);
   void require_pages(Pa pa, u64 bytes) const;
+  void tell_of_access(Pa pa, u64 bytes, bool write, bool walk) const;
 
   u64 size_;
   u8* ram_ = nullptr;
   std::unique_ptr<std::atomic<u8>[]> states_;
   std::unique_ptr<std::atomic<u32>[]> generations_;
   PageSource* source_ = nullptr;
+  MemoryWatcher* watcher_ = nullptr;
   Atomic<u32> some_absent_{0};
   mutable Atomic<u32> arrivals_{0};
 };

@@ -23,7 +23,7 @@ enum Attention : u32 {
   kAttentionAck = 1 << 4,        // one of this hart's own fence requests was acknowledged
   kAttentionMail = 1 << 5,       // a message was posted to this hart's worker
   kAttentionStart = 1 << 6,      // the hart's HSM state became start-pending
-  kAttentionStep = 1 << 7,       // return after one instruction
+  kAttentionDebug = 1 << 7,      // a device has met a watchpoint: leave hart_run
   kAttentionExclusive = 1 << 8,  // a hart wants to run alone: park until it is done
 };
 
@@ -45,7 +45,7 @@ enum HsmState : u32 {
 };
 
 // What a fence asks of its target. Fields are payload: published by the request counter.
-enum FenceKind : u32 { kFenceTlb = 1, kFenceCode = 2 };
+enum FenceKind : u32 { kFenceTlb = 1, kFenceCode = 2, kFenceAll = 4 };
 struct FencePayload {
   Atomic<u32> kinds;    // FenceKind bits
   Atomic<u32> by_asid;  // 1: only translations of `asid`

@@ -113,6 +113,7 @@ struct RigOptions {
   u32 code_pages = 16;
   u32 slice = 64;
   Tracer* tracer = nullptr;  // with one, every instruction goes through execute()
+  bool debug = false;        // with breakpoints and watchpoints
 };
 
 class Rig {
@@ -131,7 +132,10 @@ class Rig {
     of_hart.largest_mode = options.largest_mode;
     of_hart.code_pages = options.code_pages;
     of_hart.slice = options.slice;
+    shared_->hart_count.store(1);
+    if (options.debug) points_ = std::make_unique<DebugPoints>(*memory_, attention);
     HartParts parts{*memory_, bus, attention, clock, nullptr, options.tracer};
+    parts.debug = points_.get();
     hart_ = std::make_unique<Hart>(of_hart, parts);
     if (options.tracer == nullptr) engine_ = make_engine(*hart_);
     reset();
@@ -157,13 +161,29 @@ class Rig {
   HartState& state() { return hart_->state(); }
   u64& x(Reg reg) { return hart_->state().x[reg]; }
   GuestMemory& memory() { return *memory_; }
+  DebugPoints& points() { return *points_; }
+  void commit_points() {
+    if (points_->commit()) shared().park.store(kParkedMustFlush);
+  }
+  // Executes at most `count` instructions: whether that ended at a breakpoint or watchpoint, and which.
+  std::optional<DebugStop> run_to_stop(u64 count) {
+    if (engine_ != nullptr) engine_->prepare(count);
+    const Hart::Exit exit = hart_->run(count);
+    if (exit != Hart::Exit::debug) {
+      EXPECT_EQ(exit, Hart::Exit::budget);
+      return std::nullopt;
+    }
+    const std::optional<DebugStop> stop = points_->take_stop();
+    EXPECT_TRUE(stop.has_value());
+    return stop;
+  }
   HartShared& shared() { return shared_->harts[0]; }
   MachineShared& machine() { return *shared_; }
 
   template <class T>
   T peek(u64 pa) {
     T value{};
-    EXPECT_TRUE(memory_->load(Pa(pa), value)) << std::hex << pa;
+    EXPECT_TRUE(memory_->fetch(Pa(pa), value)) << std::hex << pa;
     return value;
   }
   template <class T>
@@ -333,6 +353,7 @@ class Rig {
 
   std::unique_ptr<MachineShared> shared_;
   std::unique_ptr<GuestMemory> memory_;
+  std::unique_ptr<DebugPoints> points_;
   std::unique_ptr<Hart> hart_;
   std::unique_ptr<Engine> engine_;
   std::map<u32, u32> stubs_;

@@ -65,7 +65,7 @@ int main() {
   CONSTANT(kAttentionAck);
   CONSTANT(kAttentionMail);
   CONSTANT(kAttentionStart);
-  CONSTANT(kAttentionStep);
+  CONSTANT(kAttentionDebug);
 
   std::puts("\n// PowerState");
   CONSTANT(kPowerOn);

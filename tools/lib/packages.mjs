@@ -43,6 +43,7 @@ const forTesting = [
   ['qemu-system-misc', 'qemu-system-riscv64'],
   ['qemu-user-static', 'qemu-riscv64-static'],
   ['spin', 'spin'],
+  ['gdb-multiarch', 'gdb-multiarch'],
   ['opensbi', '/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin'],
 ];
 
