@@ -22,6 +22,7 @@ export const parts = [
   { name: 'wasm-plain', command: 'HARTWOOD_ENGINE=compiled-plain node build/wasm/hartwood_tests.cjs --gtest_brief=1', needs: ['wasm'], minutes: 15 },
   { name: 'boot', command: 'node --test tests/boot/native-boot.mjs tests/boot/native-agent.mjs', needs: ['native', 'kernel', 'initramfs', 'debian'], minutes: 10 },
   { name: 'gdb-stub', command: 'node --test tests/debug/gdb-fake.mjs', needs: ['native'] },
+  { name: 'gdb', command: 'node --test tests/debug/gdb-machine.mjs', needs: ['native', 'kernel', 'initramfs'] },
   { name: 'front', command: 'node --test web/test/*.test.ts workers/test/*.test.ts', needs: ['modules', 'layout', 'core', 'kernel', 'initramfs', 'snapshot'], minutes: 20 },
   { name: 'native-restore', command: 'node --test tests/boot/native-restore.mjs', needs: ['native', 'kernel', 'initramfs'] },
   { name: 'native-restore-long', command: 'RESTORES=200 node --test tests/boot/native-restore.mjs', needs: ['native', 'kernel', 'initramfs'], minutes: 60, long: true },
