@@ -456,6 +456,8 @@ Result<std::optional<FrameRegisters>> CallFrames::unwind(const Rules& rules, con
   if (!caller.knows(rules.return_register))
     return errorf("the return address of the frame at pc 0x%llx cannot be read", here);
   caller.pc = caller.x[rules.return_register];
+  // The call itself has overwritten the caller's own one, if it was one.
+  if (!rules.signal_frame) caller.known &= ~(u32{1} << rules.return_register);
   if (caller.pc == 0) return std::optional<FrameRegisters>();
   return std::optional(caller);
 }
