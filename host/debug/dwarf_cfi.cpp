@@ -336,7 +336,8 @@ Result<std::optional<CallFrames::Rules>> CallFrames::rules(u64 address) const {
           break;
         }
         case kDefCfaRegister: {
-          if (state.cfa.kind != Rule::in_register) return false;
+          // GNU's assembler for RISC-V opens with this: the offset is 0 then.
+          if (state.cfa.kind == Rule::value_expression) return false;
           set_cfa(cursor.uleb(), state.cfa.number);
           break;
         }

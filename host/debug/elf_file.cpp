@@ -20,6 +20,8 @@ constexpr u32 kCompressionZlib = 1, kCompressionZstd = 2;
 // DEFLATE cannot do better; what claims more is damaged, and not worth the memory.
 constexpr u64 kDeflateFactor = 1032;
 constexpr u64 kMostInflated = u64{1} << 31;
+// How many labels are passed over in search of the function that they are in.
+constexpr unsigned kMostLabels = 256;
 
 struct CompressionHeader {
   u32 type;
@@ -399,29 +401,31 @@ std::optional<ElfFile::Symbol> ElfFile::symbol_for(u64 address) {
       });
   const SymbolEntry* best = nullptr;
   const auto covers = [&](const SymbolEntry& entry) { return address - entry.address < std::max<u64>(entry.bytes, 1); };
+  // Of several at one address: what covers the wanted one, then what has a type, then functions, then the shorter, then
+  // the earlier in the file.
+  const auto better = [&](const SymbolEntry& fresh, const SymbolEntry& old) {
+    const bool fresh_covers = covers(fresh), old_covers = covers(old);
+    if (fresh_covers != old_covers) return fresh_covers;
+    if (!old_covers) return fresh.bytes >= old.bytes;
+    const auto rank = [](const SymbolEntry& entry) {
+      return entry.type == elf::kSymbolFunction ? 2 : entry.type != elf::kSymbolNone ? 1 : 0;
+    };
+    if (rank(fresh) != rank(old)) return rank(fresh) > rank(old);
+    return fresh.bytes <= old.bytes;
+  };
+  unsigned looked_at = 0;
   for (auto entry = behind; entry != symbols_.begin();) {
     --entry;
     if (entry->section != *section) break;
-    if (best && entry->address != best->address) break;
     if (code && entry->type == elf::kSymbolObject) continue;
-    if (!best) {
+    if (!best || (entry->address == best->address && better(*entry, *best))) {
       best = &*entry;
       continue;
     }
-    // Several at one address, the last in the file first: what covers the address, then functions, then the shorter,
-    // then the earlier in the file.
-    const bool old_covers = covers(*best), new_covers = covers(*entry);
-    if (old_covers != new_covers) {
-      if (new_covers) best = &*entry;
-      continue;
-    }
-    const bool old_function = best->type == elf::kSymbolFunction, new_function = entry->type == elf::kSymbolFunction;
-    if (old_covers && old_function != new_function) {
-      if (new_function) best = &*entry;
-      continue;
-    }
-    const bool better = old_covers ? entry->bytes <= best->bytes : entry->bytes >= best->bytes;
-    if (better) best = &*entry;
+    if (entry->address == best->address) continue;
+    // Labels are nearer than the function that they are in; but it covers the address.
+    if (best->type != elf::kSymbolNone || ++looked_at > kMostLabels) break;
+    if (entry->type != elf::kSymbolNone && covers(*entry)) best = &*entry;
   }
   if (!best) return std::nullopt;
   return symbol(*best);

@@ -94,7 +94,8 @@ class ElfFile {
 
   // How many named symbols there are, from .symtab and .dynsym.
   size_t symbol_count();
-  // The symbol that is nearest below the address in its section: in code a function or label, else an object as well.
+  // The symbol of an address: in code a function or label, else an object as well. The one that says it covers the
+  // address, else the nearest below it in its section.
   std::optional<Symbol> symbol_for(u64 address);
   // The first symbol of this name, a global one if there is one. Looks at all of them.
   std::optional<Symbol> symbol_named(std::string_view name);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/bits.h"
 #include "fixtures.h"
 
 namespace hartwood {

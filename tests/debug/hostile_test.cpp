@@ -41,7 +41,7 @@ size_t ask(std::span<const u8> bytes, std::span<const u64> addresses) {
     for (unsigned i = 1; i < 32; i++) frame.set(i, address + i * 0x1111);
     for (unsigned depth = 0; depth < 8; depth++) {
       const Result<std::optional<Symbolizer::Step>> step = symbolizer.unwind(frame, depth == 0, memory);
-      if (!step.ok()) EXPECT_FALSE(step.message().empty());
+      EXPECT_EQ(step.ok(), step.message().empty());
       if (!step.ok() || !*step) break;
       frame = (*step)->registers;
       answers++;
@@ -66,7 +66,7 @@ TEST_P(HostileDebugInformation, MutationsAreSurvived) {
   const std::string name = GetParam();
   const std::vector<u8> good = test::fixture(name);
   const std::vector<u64> addresses = interesting(name);
-  ASSERT_GT(ask(good, addresses), addresses.size());
+  ASSERT_GE(ask(good, addresses), addresses.size() / 2);
   Result<ElfFile> elf = ElfFile::read(good);
   ASSERT_TRUE(elf.ok());
   std::vector<ElfSection> sections;
