@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One unit's line table: which instruction came from which line. Versions 2 to 5. The program is run once, when the
-// table is read; its rows stay in 16 bytes each, sorted, so that a lookup is two binary searches. Immutable once read.
-// [dwarf5: Line Number Information]
+// table is read; its rows stay in 16 bytes each, sorted, so that a lookup is two binary searches. Immutable once read;
+// its names are in the sections, which must outlive it. [dwarf5: Line Number Information]
 #pragma once
 
 #include <optional>

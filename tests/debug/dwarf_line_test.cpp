@@ -120,7 +120,8 @@ TEST(DwarfLine, EveryOpcode) {
         1,                // 0x103e again: the last one counts
         2, 1} + kEnd;     // 0x1040
     // clang-format on
-    const Result<LineTable> table = read(made(version, program));
+    const std::vector<u8> bytes = made(version, program);
+    const Result<LineTable> table = read(bytes);
     ASSERT_TRUE(table.ok()) << table.message();
     ASSERT_EQ(table->sequences().size(), 1u);
     const struct {

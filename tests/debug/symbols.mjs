@@ -10,11 +10,11 @@
 //
 // Where the two may differ, because addr2line of binutils 2.40 is wrong. Each such place is held against readelf's decoded
 // lines, which another reader of the same binutils makes:
-//   - it prints an empty file name for a place without a line where it otherwise prints "??";
 //   - in DWARF 5 it starts each sequence of lines with file 0, where the standard says 1 ("file" register: 1);
 //   - it knows no line for the first address of some units, and gives the symbol before;
 // and where it means something else:
-//   - in a function without a DIE, it names the nearest label, we the function whose size covers the address.
+//   - in a function without a DIE, it names the nearest label, we the function whose size covers the address;
+//   - for a place without a line, it prints the file that the symbol table was made from (which may be ""), we "??".
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -107,7 +107,7 @@ async function framesFrom(program, args, addresses) {
     } else {
       const match = line.match(/^(.*):(\d+|\?)(?: \(discriminator \d+\))?$/);
       assert.ok(match, `${program} printed ${line}`);
-      current.push({ name, file: match[1] || '??', line: match[2] === '0' ? '?' : match[2] });
+      current.push({ name, file: match[1], line: match[2] === '0' ? '?' : match[2] });
       name = undefined;
     }
   });
@@ -158,7 +158,7 @@ async function compare(t, debugFile, ourArgs, addresses, theirArgs = ['-e', debu
     const [a, b] = [theirs.places.get(hex(address)), ours.places.get(hex(address))];
     return a.length !== b.length || !a.every((each, i) => same(each, b[i]));
   });
-  const counts = { same: addresses.length - different.length, 'file 0 for file 1': 0, 'line not known': 0, label: 0 };
+  const counts = { same: addresses.length - different.length, 'file 0 for file 1': 0, 'line not known': 0, 'no line': 0, label: 0 };
   const wrong = [];
   if (different.length !== 0) {
     const rows = await rowsFor(debugFile, different);
@@ -172,7 +172,9 @@ async function compare(t, debugFile, ourArgs, addresses, theirArgs = ['-e', debu
         counts['file 0 for file 1']++;
       else if (a.length === 1 && b.length === 1 && confirmed && a[0].line === '?' && covers(b[0].name, address))
         counts['line not known']++;
-      else if (a.length === 1 && b.length === 1 && a[0].file === b[0].file && a[0].line === b[0].line && !covers(a[0].name, address) && covers(b[0].name, address))
+      else if (a.length === 1 && b.length === 1 && a[0].name === b[0].name && a[0].line === '?' && b[0].line === '?' && b[0].file === '??')
+        counts['no line']++;
+      else if (a.length === 1 && b.length === 1 && (a[0].file === b[0].file || b[0].file === '??') && a[0].line === b[0].line && !covers(a[0].name, address) && covers(b[0].name, address))
         counts.label++;
       else
         wrong.push(`${hex(address)}: addr2line ${JSON.stringify(a)}, we ${JSON.stringify(b)}`);
