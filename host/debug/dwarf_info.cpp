@@ -126,7 +126,7 @@ Status DwarfInfo::read_units() {
     cursor.seek(units_.back().end);
   }
   units_.shrink_to_fit();
-  u64 budget = 2 * list_bytes();
+  u64 budget = list_bytes();  // lists are not shared as a rule
   for (u32 i = 0; i < units_.size(); i++) read_first_entry(units_[i], i, budget);
   read_address_ranges();
   for (u32 i = 0; i < units_.size(); i++)
@@ -395,7 +395,7 @@ DwarfInfo::Functions& DwarfInfo::functions_of(Unit& unit) {
   unit.functions = std::make_unique<Functions>();
   Functions& result = *unit.functions;
   const Abbreviations* table = abbreviations(unit.abbreviations_at);
-  u64 budget = 2 * list_bytes();
+  u64 budget = list_bytes();  // lists are not shared as a rule
   Cursor cursor = entry(unit, unit.first);
   std::vector<i32> around;  // for each level of the tree the function that it is in
   while (cursor.ok() && !cursor.at_end()) {

@@ -132,6 +132,7 @@ class DwarfInfo {
   bool find_in(Unit& unit, u64 address, Place& place);
   void miss(const char* what);
   void forget();
+  // More entries than that are in no list that is read once.
   u64 list_bytes() const { return sections_.ranges.size() + sections_.rnglists.size() + 64; }
 
   DwarfSections sections_;
