@@ -84,6 +84,7 @@ TEST(DwarfInfo, FormsThatCompilersForCDoNotWrite) {
   EXPECT_EQ(text(place("linked")), "_ZN6linked4nameEv :0") << "the linkage name of what it specifies";
   EXPECT_EQ(place("linked").note, "");
   EXPECT_EQ(text(place("circular")), "? :0");
+  EXPECT_EQ(text(place("named")), "_ZN6linked4nameEv :0") << "it has a plain name of its own";
   // A unit in the 64-bit format that does not say where its code is.
   EXPECT_EQ(text(place("distant")), "_ZN6linked4nameEv :0");
   EXPECT_EQ(text(place("distant", 4)), "inner :0^, _ZN6linked4nameEv :300");
