@@ -58,6 +58,9 @@ export const parts = [
     name: 'schedules-long', command: `node tests/schedule/run.mjs --seconds ${Math.round(3600 * schedulesHours)} --first 1000000000`,
     needs: ['native'], minutes: 60 * schedulesHours + 10, long: true,
   },
+  // Symbols, lines and inlined calls against addr2line; frames against readelf. With the kernel if it has been built.
+  { name: 'symbols', command: 'node --test tests/debug/symbols.mjs', needs: ['native', 'debug-libc'] },
+  { name: 'symbols-kernel', command: 'DEBUG_KERNEL=1 node --test tests/debug/symbols.mjs', needs: ['native', 'debug-libc', 'debug-kernel'], minutes: 20, long: true },
   { name: 'mutations', command: 'node tests/mutations/run.mjs', needs: ['native', 'core', 'layout'] },
   { name: 'points', command: 'node tools/points.mjs', needs: ['packages'] },
 ];

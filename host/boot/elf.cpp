@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "boot/elf_format.h"
+#include "base/elf_format.h"
 
 namespace hartwood {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/bits.h"
-#include "boot/elf_format.h"
+#include "base/elf_format.h"
 
 namespace hartwood::test {
 

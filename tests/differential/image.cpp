@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "differential/image.h"
 
-#include "boot/elf_format.h"
+#include "base/elf_format.h"
 #include "differential/encode.h"
 #include "hart/csr.h"
 #include "support/asm.h"

@@ -10,6 +10,7 @@
 //   workloads/      workloads.cpio: Debian's userland for the benchmark
 //   torture/        Image and initramfs.cpio with the kernel's torture modules and stress-ng; torture-kernel/ its kernel
 //   references/     newer QEMU and OpenSBI that tests compare with
+//   debug-libc/     Debian's libc.so.6 and its split debug file; debug-kernel/ our kernel with debug information
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { compressFolder } from './compress.mjs';
@@ -200,6 +201,18 @@ export function makeTargets({ tests }) {
           values: [initramfs, kernel], args: () => [join(initramfs, 'initramfs.cpio'), kernel],
         });
       },
+    },
+    'debug-libc': {
+      title: "Debian's C library with debug information",
+      needs: ['packages'],
+      action: (step) => guestPart(step, 'debug-libc', 'kernel/fetch-debug-libc.sh', { paths: ['kernel/lib-debian.sh', 'kernel/debug-libc.sha256'] }),
+    },
+    'debug-kernel': {
+      title: 'Linux kernel with debug information (minutes, once)',
+      needs: ['packages'],
+      action: async (step) => guestPart(step, 'debug-kernel', 'kernel/build-kernel.sh', {
+        paths: ['kernel/configs/small.config', 'kernel/configs/debug.config'], values: [await versionsOf(kernelPackages)], args: () => ['debug'],
+      }),
     },
     layout: { title: 'shared structures for TypeScript', needs: ['packages'], action: makeSharedLayout },
     native: { title: 'core and tests, native', needs: ['packages'], action: (step) => cmakePreset(step, 'native', env) },
