@@ -15,6 +15,7 @@
 set -euo pipefail
 umask 022
 . "$(dirname "$0")/lib-debian.sh"
+. "$(dirname "$0")/lib-pinned.sh"
 
 [ $# -eq 1 ] || hw_usage
 hw_need python3 dpkg-deb readelf sha256sum
@@ -95,14 +96,7 @@ hw_packages $wanted
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# The mirror may have replaced a version by a newer one; then this says so, and which one.
-while read -r spec version file; do
-    echo "${spec##*/} $version $(sha256sum <"$hw_debs/$file" | cut -d' ' -f1)"
-done <"$hw_debs/index" | LC_ALL=C sort >"$scratch/packages"
-if ! cmp -s "$scratch/packages" "$hw_kernel_dir/workloads.sha256"; then
-    diff "$hw_kernel_dir/workloads.sha256" "$scratch/packages" >&2 || true
-    die "packages are not those of kernel/workloads.sha256; look at the difference, then put it there"
-fi
+hw_check_pinned workloads "$scratch"
 
 root=$scratch/root
 tree=$root/debian

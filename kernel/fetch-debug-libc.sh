@@ -12,6 +12,7 @@
 set -euo pipefail
 umask 022
 . "$(dirname "$0")/lib-debian.sh"
+. "$(dirname "$0")/lib-pinned.sh"
 
 [ $# -eq 1 ] || hw_usage
 hw_need dpkg-deb readelf sha256sum
@@ -21,14 +22,7 @@ hw_packages $wanted
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# The mirror may have replaced a version by a newer one; then this says so, and which one.
-while read -r spec version file; do
-    echo "${spec##*/} $version $(sha256sum <"$hw_debs/$file" | cut -d' ' -f1)"
-done <"$hw_debs/index" | LC_ALL=C sort >"$scratch/packages"
-if ! cmp -s "$scratch/packages" "$hw_kernel_dir/debug-libc.sha256"; then
-    diff "$hw_kernel_dir/debug-libc.sha256" "$scratch/packages" >&2 || true
-    die "packages are not those of kernel/debug-libc.sha256; look at the difference, then put it there"
-fi
+hw_check_pinned debug-libc "$scratch"
 
 for spec in $wanted; do hw_unpack "${spec%%=*}" "$scratch/root"; done
 library=$scratch/root/usr/lib/riscv64-linux-gnu/libc.so.6

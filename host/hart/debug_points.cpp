@@ -22,6 +22,16 @@ u64 number_at(const u8* from, u32 bytes) {
   return value;
 }
 
+// Whether one more, with this number, is possible.
+Status room_for(u32 id, const std::vector<Breakpoint>& breaks, const std::vector<Watchpoint>& watches) {
+  if (breaks.size() + watches.size() >= DebugPoints::kMostPoints)
+    return Error{"there are too many breakpoints and watchpoints"};
+  const auto is_same = [&](const auto& other) { return other.id == id; };
+  if (std::ranges::any_of(breaks, is_same) || std::ranges::any_of(watches, is_same))
+    return Error{"there is a breakpoint or watchpoint of this number"};
+  return {};
+}
+
 bool passes(const Watchpoint& point, u64 before, u64 after) {
   switch (point.test) {
     case Watchpoint::Test::none: return true;
@@ -38,10 +48,8 @@ bool passes(const Watchpoint& point, u64 before, u64 after) {
 
 Status DebugPoints::add(const Breakpoint& point) {
   if (point.va & 1) return Error{"a breakpoint's address is even"};
-  if (breaks_.size() + watches_.size() >= kMostPoints) return Error{"there are too many breakpoints and watchpoints"};
-  const auto is_same = [&](const auto& other) { return other.id == point.id; };
-  if (std::ranges::any_of(breaks_, is_same) || std::ranges::any_of(watches_, is_same))
-    return Error{"there is a breakpoint or watchpoint of this number"};
+  const Status room = room_for(point.id, breaks_, watches_);
+  if (!room) return room;
   breaks_.push_back(point);
   changed_ = true;
   return {};
@@ -53,10 +61,8 @@ Status DebugPoints::add(const Watchpoint& point) {
   if (!point.reads && !point.writes) return Error{"a watchpoint watches reads, writes or both"};
   if (point.physical && !memory_.contains(Pa(point.address), point.bytes))
     return Error{"a physical watchpoint watches bytes of RAM"};
-  if (breaks_.size() + watches_.size() >= kMostPoints) return Error{"there are too many breakpoints and watchpoints"};
-  const auto is_same = [&](const auto& other) { return other.id == point.id; };
-  if (std::ranges::any_of(breaks_, is_same) || std::ranges::any_of(watches_, is_same))
-    return Error{"there is a breakpoint or watchpoint of this number"};
+  const Status room = room_for(point.id, breaks_, watches_);
+  if (!room) return room;
   watches_.push_back(point);
   changed_ = true;
   return {};

@@ -8,7 +8,7 @@
 // retired; that is what makes deterministic mode possible.
 //
 // Files: run.cpp (this loop, WFI, timers, fences), interpreter.cpp (the fast loop), execute.cpp (every instruction that
-// the fast loop leaves out), csr.cpp, trap.cpp (traps, interrupts, returns), access.cpp (slow memory accesses).
+// the fast loop leaves out), csr.cpp, trap.cpp (traps, interrupts), access.cpp (slow accesses), debug.cpp (debuggers).
 #pragma once
 
 #include <bitset>

@@ -163,7 +163,7 @@ export function makeTargets({ tests }) {
       title: "Debian's userland for the benchmark",
       needs: ['packages'],
       action: (step) => guestPart(step, 'workloads', 'kernel/build-workloads.sh',
-        { paths: ['kernel/lib-debian.sh', 'kernel/workloads.sha256', 'kernel/initramfs/make_cpio.py'] }),
+        { paths: ['kernel/lib-debian.sh', 'kernel/lib-pinned.sh', 'kernel/workloads.sha256', 'kernel/initramfs/make_cpio.py'] }),
     },
     debian: {
       title: "Debian's stock riscv64 kernel",
@@ -197,7 +197,7 @@ export function makeTargets({ tests }) {
       action: (step) => {
         const [initramfs, kernel] = ['initramfs', 'torture-kernel'].map((name) => readlinkSync(guestLink(name)));
         return guestPart(step, 'torture', 'kernel/build-torture.sh', {
-          paths: ['kernel/lib-debian.sh', 'kernel/torture.sha256', 'kernel/initramfs/make_cpio.py', 'tests/torture/torture.sh'],
+          paths: ['kernel/lib-debian.sh', 'kernel/lib-pinned.sh', 'kernel/torture.sha256', 'kernel/initramfs/make_cpio.py', 'tests/torture/torture.sh'],
           values: [initramfs, kernel], args: () => [join(initramfs, 'initramfs.cpio'), kernel],
         });
       },
@@ -205,7 +205,7 @@ export function makeTargets({ tests }) {
     'debug-libc': {
       title: "Debian's C library with debug information",
       needs: ['packages'],
-      action: (step) => guestPart(step, 'debug-libc', 'kernel/fetch-debug-libc.sh', { paths: ['kernel/lib-debian.sh', 'kernel/debug-libc.sha256'] }),
+      action: (step) => guestPart(step, 'debug-libc', 'kernel/fetch-debug-libc.sh', { paths: ['kernel/lib-debian.sh', 'kernel/lib-pinned.sh', 'kernel/debug-libc.sha256'] }),
     },
     'debug-kernel': {
       title: 'Linux kernel with debug information (minutes, once)',
